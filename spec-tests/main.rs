@@ -1,0 +1,4 @@
+//! Promises, chapter by chapter of the image specification, and our own.
+
+#[test]
+fn placeholder() {}

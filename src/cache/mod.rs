@@ -1,0 +1,1 @@
+//! Plan-item key → layer already known.

@@ -1,0 +1,19 @@
+#![doc = include_str!("../ARCHITECTURE.md")]
+
+pub mod blob;
+pub mod build;
+pub mod cache;
+pub mod check;
+mod error;
+pub mod graph;
+pub mod image;
+pub mod layer;
+pub mod layout;
+pub mod plan;
+pub mod rank;
+pub mod source;
+pub mod target;
+pub mod tree;
+
+pub use build::{BuildRequest, Outcome, build};
+pub use error::{Error, ErrorKind};

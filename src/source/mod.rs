@@ -1,0 +1,76 @@
+//! The outside world → [`Closure`]: what goes into an image, and who refers to whom.
+//!
+//! Every source (a reference-graph file, the local Nix, a directory) is one file here
+//! that makes a [`Closure`]; several are joined into one.
+
+use std::path::PathBuf;
+
+use crate::error::ErrorKind;
+use crate::graph::Graph;
+
+/// One thing that is never split over layers: a store path, a package, a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// Where it stands in the image, absolute; its name in the graph.
+    pub path: String,
+    /// Identity without version and hash, where the source knows one.
+    pub name: Option<String>,
+    /// Size in bytes as the source states it (`narSize`), before anything is walked.
+    pub size: Option<u64>,
+    /// Hash of its content as the source states it (`narHash`); with the path it
+    /// identifies an immutable store path.
+    pub hash: Option<String>,
+    /// Where its files are on this machine. Nothing of this reaches the image.
+    pub content: Content,
+}
+
+/// Where a component's files are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// An immutable path of a content-addressed store; hard links in it are an
+    /// accident of store optimisation and become full files.
+    Store {
+        /// The file or directory on this machine.
+        host: PathBuf,
+    },
+    /// Files and directories laid over each other at the component's path.
+    Trees {
+        /// On this machine, in the order of the command line.
+        hosts: Vec<PathBuf>,
+    },
+}
+
+/// Components and their references; the graph's paths are exactly the components'.
+#[derive(Clone, Debug)]
+pub struct Closure {
+    /// In the order of the graph's nodes.
+    pub components: Vec<Component>,
+    /// Who refers to whom.
+    pub graph: Graph,
+    /// Paths that were asked for by name; empty if the source names none.
+    pub roots: Vec<String>,
+}
+
+/// Anything that a closure can be made of.
+pub trait Source {
+    /// Reads the source.
+    ///
+    /// # Errors
+    /// [`SourceError`], naming the document and the place in it.
+    fn load(&self) -> Result<Closure, SourceError>;
+}
+
+/// A source that could not be read or joined.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {}
+
+impl SourceError {
+    pub(crate) fn kind(&self) -> ErrorKind {
+        ErrorKind::Input
+    }
+
+    pub(crate) fn hint(&self) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,394 @@
+//! What people type: flags as they stand on the command line or in `image.toml`.
+//!
+//! Nothing is checked here beyond its shape; [`request`](super::request) says what is meant.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use super::file;
+
+/// Turns file trees into OCI images: no daemon, one layer for every popular path, the same bytes every time.
+#[derive(Debug, Parser)]
+#[command(name = "plywood", version = super::version::text(), propagate_version = true)]
+#[command(disable_help_subcommand = true, max_term_width = 100)]
+pub struct Program {
+    #[command(flatten)]
+    pub manners: Manners,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// How much is said, and how it looks.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Manners")]
+pub struct Manners {
+    /// Say more: -v what is done, -vv every step
+    ///
+    /// RUST_LOG, where set, decides instead.
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+
+    /// Say nothing but errors and the result
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+
+    /// Progress on standard error
+    ///
+    /// `auto` draws bars on a terminal and nothing elsewhere; `plain` writes a line for every finished layer.
+    #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
+    pub progress: ProgressStyle,
+
+    /// Colours on standard error
+    ///
+    /// `auto` colours a terminal unless NO_COLOR is set.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorWhen,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProgressStyle {
+    Auto,
+    Plain,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Build an image and write it to layouts, archives or standard output
+    ///
+    /// The manifest digest is printed, alone, on standard output; everything else goes to standard error. When the
+    /// image itself goes to standard output (no -o in a pipe, or `-o -`), no digest is printed.
+    Build(Box<Build>),
+    /// Show which path would go into which layer; reads graphs, writes nothing
+    ///
+    /// Takes the arguments of `build`. From graph files alone, no store path is read on disk.
+    Plan(Box<Plan>),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print the manual page of plywood or of one verb
+    Man(Man),
+}
+
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// Shell to write for
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The verb; without it the page of plywood itself
+    pub verb: Option<String>,
+
+    /// Write all pages into this directory instead
+    #[arg(long, value_name = "DIR", conflicts_with = "verb")]
+    pub dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Build {
+    #[command(flatten)]
+    pub image: ImageArgs,
+
+    /// Read further arguments from this file (TOML): the same keys as the long flags
+    ///
+    /// Flags win: a flag given here replaces the file's value; --env, --label and --annotation are joined, by name.
+    /// Relative paths in the file start at the file's directory. Unknown keys are errors.
+    #[arg(long, value_name = "IMAGE.TOML", help_heading = "Inputs")]
+    pub file: Option<PathBuf>,
+
+    /// Print the arguments in effect as an `image.toml` and build nothing
+    #[arg(long, help_heading = "Outputs")]
+    pub print_config: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Plan {
+    #[command(flatten)]
+    pub build: Build,
+
+    /// Print the plan as JSON ("version": 1) instead of a table
+    #[arg(long, help_heading = "Plan")]
+    pub json: bool,
+
+    /// Explain where this path goes and why
+    #[arg(long, value_name = "PATH", help_heading = "Plan")]
+    pub explain: Option<String>,
+}
+
+/// Everything that decides an image and where it goes; every member is a long flag and a key of `image.toml`.
+#[derive(Clone, Debug, Default, Args, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ImageArgs {
+    /// Directories and files: content of a directory lands at / (or DEST), a file at /NAME (or DEST)
+    ///
+    /// Write `./a:b` as it stands only if `a` is the path and `b` the destination; a path with a colon in its name
+    /// needs a destination too (`./a:b:/`).
+    #[arg(value_name = "PATH[:DEST]", help_heading = "Inputs")]
+    #[serde(rename = "paths", skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<PathBuf>,
+
+    /// Reference graph, in any form that Nix writes, told apart by its shape; `-` reads standard input
+    ///
+    /// Structured attributes (.attrs.json), `nix path-info --json` of any version, a plain list of
+    /// {path, references}, the text of exportReferencesGraph, or registration text.
+    #[arg(long, value_name = "FILE|-", help_heading = "Inputs")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub graph: Vec<PathBuf>,
+
+    /// Where on this disk the absolute paths of graphs live, if not at /
+    #[arg(long, value_name = "DIR", help_heading = "Inputs")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_prefix: Option<PathBuf>,
+
+    /// Ask the local Nix for the closure of this store path
+    #[arg(long, value_name = "STORE_PATH", help_heading = "Inputs")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nix: Vec<String>,
+
+    /// Add the closure of this path and join its tree at / by symbolic links, in the last layer
+    #[arg(long, value_name = "PATH", help_heading = "Inputs")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contents: Vec<String>,
+
+    /// Directory whose content goes on top, into the last layer
+    #[arg(long, value_name = "DIR", help_heading = "Inputs")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top: Option<PathBuf>,
+
+    /// Leave out what matches, as in .gitignore without negation
+    #[arg(long, value_name = "GLOB", help_heading = "Inputs")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+
+    /// Owner of every entry: two numbers, or as found on disk [default: 0:0]
+    #[arg(long, value_name = "UID:GID|keep", help_heading = "Inputs")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+
+    /// Permission bits as found, or 0755 and 0644 by executability [default: keep]
+    #[arg(long, value_name = "keep|normalize", help_heading = "Inputs")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+
+    /// Modification time of every entry [default: SOURCE_DATE_EPOCH, else one second after 1970 began]
+    ///
+    /// With `keep` the times are those on disk, but none later than SOURCE_DATE_EPOCH where that is set.
+    #[arg(
+        long,
+        value_name = "SECS|RFC3339|keep",
+        help_heading = "Inputs",
+        allow_hyphen_values = true
+    )]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "file::scalar"
+    )]
+    pub mtime: Option<String>,
+
+    /// Extended attributes as found, or none [default: keep]
+    #[arg(long, value_name = "keep|none", help_heading = "Inputs")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xattrs: Option<String>,
+
+    /// Environment variable of the container
+    #[arg(short, long, value_name = "NAME=VALUE", help_heading = "Image")]
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "file::pairs"
+    )]
+    pub env: Vec<String>,
+
+    /// File of NAME=VALUE lines; empty lines and lines that start with # are skipped; --env wins
+    #[arg(long, value_name = "FILE", help_heading = "Image")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env_file: Vec<PathBuf>,
+
+    /// What runs: a JSON array, or the flag repeated for each word; never split at spaces
+    #[arg(
+        long,
+        value_name = "WORD|JSON",
+        help_heading = "Image",
+        allow_hyphen_values = true
+    )]
+    #[serde(skip_serializing_if = "Option::is_none", with = "file::words_as_array")]
+    pub entrypoint: Option<Vec<String>>,
+
+    /// Arguments of the entry point, or what runs if there is none; written like --entrypoint
+    #[arg(
+        long,
+        value_name = "WORD|JSON",
+        help_heading = "Image",
+        allow_hyphen_values = true
+    )]
+    #[serde(skip_serializing_if = "Option::is_none", with = "file::words_as_array")]
+    pub cmd: Option<Vec<String>>,
+
+    /// Who runs it: name or number, with group if wanted
+    #[arg(short, long, value_name = "USER[:GROUP]", help_heading = "Image")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "file::scalar"
+    )]
+    pub user: Option<String>,
+
+    /// Where it runs: an absolute path in the image
+    #[arg(short, long, value_name = "PATH", help_heading = "Image")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workdir: Option<String>,
+
+    /// Label of the container's configuration
+    #[arg(short, long, value_name = "NAME=VALUE", help_heading = "Image")]
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "file::pairs"
+    )]
+    pub label: Vec<String>,
+
+    /// Annotation of the manifest
+    #[arg(short, long, value_name = "NAME=VALUE", help_heading = "Image")]
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "file::pairs"
+    )]
+    pub annotation: Vec<String>,
+
+    /// Port that the container listens on
+    #[arg(long, value_name = "PORT[/tcp|udp]", help_heading = "Image")]
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "file::scalars"
+    )]
+    pub expose: Vec<String>,
+
+    /// Directory of the container that is to be a volume
+    #[arg(long, value_name = "PATH", help_heading = "Image")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub volume: Vec<String>,
+
+    /// Signal that ends the container
+    #[arg(long, value_name = "SIGNAL", help_heading = "Image")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "file::scalar"
+    )]
+    pub stop_signal: Option<String>,
+
+    /// Health check as Docker's configuration has it: a JSON object {"Test": […], "Interval": ns, …}, or `none`
+    #[arg(long, value_name = "JSON|none", help_heading = "Image")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<String>,
+
+    /// What it runs on [default: linux and this machine's architecture]
+    #[arg(
+        long,
+        value_name = "OS/ARCH[/VARIANT]",
+        help_heading = "Image",
+        conflicts_with = "arch"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+
+    /// Short for --platform linux/ARCH
+    #[arg(long, value_name = "ARCH[/VARIANT]", help_heading = "Image")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arch: Option<String>,
+
+    /// Who made the image
+    #[arg(long, value_name = "TEXT", help_heading = "Image")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+
+    /// When the image says that it was made [default: SOURCE_DATE_EPOCH, else it says nothing]
+    ///
+    /// Never touches a layer. `now` gives another digest each second.
+    #[arg(long, value_name = "RFC3339|@SECS|now", help_heading = "Image")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "file::scalar"
+    )]
+    pub created: Option<String>,
+
+    /// Configuration to start from: an OCI config, or what `docker inspect` prints; flags win
+    #[arg(long, value_name = "FILE|-", help_heading = "Image")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_json: Option<PathBuf>,
+
+    /// Most layers that the image may have, the last layer included [default: 100]
+    #[arg(long, value_name = "N", help_heading = "Layers")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_layers: Option<u32>,
+
+    /// How paths are dealt out to layers [default: popularity]
+    ///
+    /// `popularity` gives the paths that most others lead to a layer each, as dockerTools.buildLayeredImage of
+    /// nixpkgs does (`popularity@1`).
+    #[arg(long, value_name = "NAME", help_heading = "Layers")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<String>,
+
+    /// Layer compression: none, gzip[:1-12], zstd[:1-22]
+    ///
+    /// Default: zstd:3; none if any output is a docker-archive; gzip with --compat docker20.
+    #[arg(long, value_name = "CODEC[:LEVEL]", help_heading = "Layers")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression: Option<String>,
+
+    /// Write what an old consumer can read: docker20 (Docker up to 24) means gzip layers
+    #[arg(long, value_name = "CONSUMER", help_heading = "Layers")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compat: Option<String>,
+
+    /// Threads; 0 means one for each core. The bytes do not depend on it [default: 0]
+    #[arg(short, long, value_name = "N", help_heading = "Layers")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<u16>,
+
+    /// Whether the image is on stable storage when plywood ends [default: full]
+    #[arg(long, value_name = "full|none", help_heading = "Layers")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync: Option<String>,
+
+    /// Where the image goes; repeatable; `-` is standard output
+    ///
+    /// oci: a layout directory, new or existing (other tags stay); oci-archive: one file that OCI tools and
+    /// `docker load` take; docker-archive: one file in Docker's own form. Without a prefix: oci. Without -o, an
+    /// oci-archive goes to standard output, unless that is a terminal.
+    #[arg(
+        short,
+        long,
+        value_name = "[oci:|oci-archive:|docker-archive:]PATH[:TAG]",
+        help_heading = "Outputs"
+    )]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub output: Vec<PathBuf>,
+
+    /// Name of the image in every output
+    #[arg(short, long, value_name = "REPO[:TAG]", help_heading = "Outputs")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tag: Vec<String>,
+
+    /// Leave Docker's manifest.json out of an oci-archive; docker load then no longer takes it
+    #[arg(long, help_heading = "Outputs")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_docker_manifest: bool,
+
+    /// Write the manifest digest into this file
+    #[arg(long, value_name = "FILE", help_heading = "Outputs")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digestfile: Option<PathBuf>,
+
+    /// Write digests, sizes, layers and compressor versions into this file (JSON, "version": 1)
+    #[arg(long, value_name = "FILE", help_heading = "Outputs")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata_file: Option<PathBuf>,
+}

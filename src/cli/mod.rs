@@ -1,0 +1,111 @@
+//! What people type and see: arguments as typed ([`args`]) → as meant ([`request`]) → one file a verb → exit code.
+
+mod args;
+mod build;
+mod completions;
+mod exit;
+mod file;
+mod report;
+mod request;
+mod signals;
+mod values;
+mod version;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+
+use clap::{ColorChoice, CommandFactory, FromArgMatches};
+
+use args::{Program, Verb};
+use exit::{Done, Failure};
+use report::Style;
+use signals::Interrupt;
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let program = match parse() {
+        Ok(program) => program,
+        Err(fault) => {
+            // Help goes to standard output and may find nobody there.
+            let _ = fault.print();
+            return ExitCode::from(u8::try_from(fault.exit_code()).unwrap_or(2));
+        }
+    };
+    let style = Style::choose(program.manners.color);
+    announce_panics(style);
+    let interrupt = match Interrupt::watch() {
+        Ok(interrupt) => interrupt,
+        Err(fault) => return exit::report(Err(Failure::io("listen for signals", &fault)), style),
+    };
+    let context = Context { style, interrupt };
+    let done = std::panic::catch_unwind(AssertUnwindSafe(|| run(&program, &context)));
+    match (done, context.interrupt.exit_code()) {
+        // What was finished before the signal was noticed is whole, and stays.
+        (Ok(Ok(())), _) => ExitCode::SUCCESS,
+        (Ok(Err(_)), Some(code)) => {
+            let _ = writeln!(std::io::stderr(), "{} interrupted", style.error("error:"));
+            ExitCode::from(code)
+        }
+        (Ok(done), None) => exit::report(done, style),
+        (Err(_), _) => ExitCode::from(1),
+    }
+}
+
+/// What every verb can use.
+pub struct Context {
+    pub style: Style,
+    pub interrupt: Interrupt,
+}
+
+fn run(program: &Program, context: &Context) -> Done {
+    match &program.verb {
+        Verb::Build(args) => build::run(args, context),
+        Verb::Plan(args) => build::run(&args.build, context),
+        Verb::Completions(args) => completions::completions(args),
+        Verb::Man(args) => completions::man(args),
+    }
+}
+
+fn parse() -> Result<Program, clap::Error> {
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    let matches = Program::command()
+        .color(color_of(&typed))
+        .try_get_matches_from(typed)?;
+    Program::from_arg_matches(&matches)
+}
+
+/// The colours of clap's own messages, which are written before `--color` is parsed.
+fn color_of(typed: &[OsString]) -> ColorChoice {
+    let joined = typed
+        .iter()
+        .filter_map(|arg| arg.to_str()?.strip_prefix("--color="));
+    let apart = typed.windows(2).filter(|pair| pair[0] == "--color");
+    let asked = joined
+        .chain(apart.filter_map(|pair| pair[1].to_str()))
+        .last();
+    match asked {
+        Some("always") => ColorChoice::Always,
+        Some("never") => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    }
+}
+
+/// A panic is a fault of plywood; it is told like any other error.
+fn announce_panics(style: Style) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let what = panic.payload_as_str().unwrap_or("no message");
+        let place = panic
+            .location()
+            .map(|l| format!(" at {}:{}", l.file(), l.line()));
+        let _ = writeln!(
+            std::io::stderr(),
+            "{} plywood has a fault: {}{}\n{} please report it; nothing was named in any output",
+            style.error("error:"),
+            report::shown(what),
+            place.unwrap_or_default(),
+            style.hint("hint:"),
+        );
+    }));
+}

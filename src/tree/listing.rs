@@ -1,0 +1,536 @@
+//! [`Listing`]: all entries of one layer, sorted, each with the way back to its bytes.
+
+use std::collections::HashMap;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
+
+use super::node::{Dir, MADE, Node, Span, Tag};
+use super::part::{Flavour, Part};
+use super::walk::{Devices, Walk, walk};
+use super::{
+    Device, Entry, Exclude, Kind, Meta, Mtime, Parents, Policy, TreeError, TreePath, Xattrs,
+};
+
+/// What goes into one layer.
+pub struct ListRequest<'a> {
+    /// Trees on disk, in the order in which they were given.
+    pub parts: Vec<Part>,
+    /// Entries that no disk has: directories and links.
+    pub made: Vec<Entry>,
+    /// How attributes are recorded.
+    pub policy: &'a Policy,
+    /// What is left out of plain trees.
+    pub exclude: &'a Exclude,
+    /// What shared directories look like.
+    pub parents: &'a Parents,
+    /// Threads that may list at once.
+    pub threads: usize,
+}
+
+/// The entries of one layer: parents before children, siblings by name as bytes,
+/// no path twice, names of one inode joined.
+///
+/// Holds about 70 bytes an entry and no file content.
+#[derive(Debug)]
+pub struct Listing {
+    dirs: Vec<Dir>,
+    /// (directory, child) in the order of the archive.
+    order: Vec<(u32, u32)>,
+    parts: Vec<Part>,
+    policy: Policy,
+    warnings: Vec<String>,
+}
+
+/// Lists the trees of one layer and lays them over each other.
+///
+/// # Errors
+/// [`TreeError::Io`] for what cannot be read, [`TreeError::Refused`] for what no
+/// layer can hold, [`TreeError::Conflict`] for two things at one place.
+pub fn list(request: ListRequest) -> Result<Listing, TreeError> {
+    let devices = Devices::default();
+    let mut grown = Grown::new(request.policy, request.parents);
+    for (index, part) in request.parts.iter().enumerate() {
+        let walked = walk(&Walk {
+            part,
+            index: index as u32,
+            policy: request.policy,
+            exclude: request.exclude,
+            devices: &devices,
+            threads: request.threads,
+        })?;
+        grown.warnings.extend(walked.warnings);
+        grown.attach(walked.dirs, &walked.loose)?;
+    }
+    for entry in request.made {
+        grown.make(entry)?;
+    }
+    let Grown {
+        mut dirs, warnings, ..
+    } = grown;
+    let claims = settle(&mut dirs, &request.parts);
+    report(claims, &request.parts)?;
+    let order = flatten(&dirs);
+    let mut listing = Listing {
+        dirs,
+        order,
+        parts: request.parts,
+        policy: *request.policy,
+        warnings,
+    };
+    listing.warnings.sort();
+    listing.join_links();
+    Ok(listing)
+}
+
+/// A layer's directories while trees are hung into them.
+struct Grown<'a> {
+    dirs: Vec<Dir>,
+    /// Directories that were made to hang something below them.
+    made: HashMap<TreePath, u32>,
+    policy: &'a Policy,
+    parents: &'a Parents,
+    warnings: Vec<String>,
+}
+
+impl<'a> Grown<'a> {
+    fn new(policy: &'a Policy, parents: &'a Parents) -> Self {
+        let made = HashMap::from([(TreePath::root(), 0)]);
+        Self {
+            dirs: vec![Dir::default()],
+            made,
+            policy,
+            parents,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Hangs walked directories in at their paths.
+    fn attach(&mut self, dirs: Vec<Dir>, loose: &[u32]) -> Result<(), TreeError> {
+        let shift = self.dirs.len() as u64;
+        self.dirs.extend(dirs);
+        for dir in &mut self.dirs[shift as usize..] {
+            dir.children
+                .iter_mut()
+                .filter(|n| n.tag == Tag::Dir)
+                .for_each(|n| n.data += shift);
+        }
+        for &number in loose {
+            let from = std::mem::take(&mut self.dirs[number as usize + shift as usize]);
+            let into = self.directory(&from.path)?;
+            pour(&mut self.dirs[into as usize], from);
+        }
+        Ok(())
+    }
+
+    /// The directory at a path, made with all its parents if it is not there.
+    fn directory(&mut self, path: &TreePath) -> Result<u32, TreeError> {
+        if let Some(&number) = self.made.get(path) {
+            return Ok(number);
+        }
+        let mut above = 0;
+        for path in path.ancestors().chain([path.clone()]) {
+            above = match self.made.get(&path) {
+                Some(&number) => number,
+                None => self.make_dir(above, path)?,
+            };
+        }
+        Ok(above)
+    }
+
+    fn make_dir(&mut self, above: u32, path: TreePath) -> Result<u32, TreeError> {
+        let number = self.dirs.len() as u32;
+        let found = self.parents.attributes(&path)?;
+        let (meta, xattrs) =
+            found.unwrap_or_else(|| (made_meta(self.policy, 0o755), Xattrs::new()));
+        let dir = &mut self.dirs[above as usize];
+        let name = dir.store(path.name());
+        let mut node = Node::made(Tag::Dir, name, u64::from(number), meta);
+        keep_xattrs(dir, &mut node, xattrs);
+        dir.children.push(node);
+        self.made.insert(path.clone(), number);
+        self.dirs.push(Dir::at(path));
+        Ok(number)
+    }
+
+    fn make(&mut self, entry: Entry) -> Result<(), TreeError> {
+        let Some(parent) = entry.path.parent() else {
+            return Ok(());
+        };
+        if let Kind::Dir = entry.kind {
+            let number = self.directory(&entry.path)?;
+            let above = self.directory(&parent)?;
+            return Ok(self.dress(above, number, &entry));
+        }
+        let above = self.directory(&parent)?;
+        let dir = &mut self.dirs[above as usize];
+        let name = dir.store(entry.path.name());
+        let node = match &entry.kind {
+            Kind::Symlink { target } => {
+                Node::made(Tag::Symlink, name, dir.store(target).pack(), entry.meta)
+            }
+            other => {
+                let why = format!("plywood makes directories and links only, not {other:?}");
+                return Err(TreeError::Refused {
+                    path: entry.path.display().into(),
+                    why,
+                });
+            }
+        };
+        dir.children.push(node);
+        Ok(())
+    }
+
+    /// Gives a made directory the attributes that were asked for, unless a tree has it.
+    fn dress(&mut self, above: u32, number: u32, entry: &Entry) {
+        if matches!(self.parents.attributes(&entry.path), Ok(Some(_))) {
+            return;
+        }
+        let dir = &mut self.dirs[above as usize];
+        let node = dir
+            .children
+            .iter_mut()
+            .find(|n| n.tag == Tag::Dir && n.data == u64::from(number));
+        if let Some(node) = node.filter(|n| n.part == MADE) {
+            *node = Node::made(Tag::Dir, node.name, node.data, entry.meta);
+        }
+    }
+}
+
+fn made_meta(policy: &Policy, mode: u32) -> Meta {
+    Meta {
+        mode,
+        uid: 0,
+        gid: 0,
+        mtime: Mtime {
+            secs: policy.epoch,
+            nanos: 0,
+        },
+    }
+}
+
+fn keep_xattrs(dir: &mut Dir, node: &mut Node, xattrs: Xattrs) {
+    if !xattrs.is_empty() {
+        dir.xattrs.push(xattrs);
+        node.xattrs = dir.xattrs.len() as u32;
+    }
+}
+
+/// Moves all children of a directory into another.
+fn pour(into: &mut Dir, from: Dir) {
+    if into.children.is_empty() {
+        let path = std::mem::take(&mut into.path);
+        *into = Dir { path, ..from };
+        return;
+    }
+    let mut from = from;
+    for node in std::mem::take(&mut from.children) {
+        into.adopt(node, &from);
+    }
+}
+
+/// One place that two things want.
+struct Claim {
+    path: Vec<u8>,
+    first: u32,
+    second: u32,
+}
+
+/// Sorts every directory and lays equal names over each other, from the root down.
+fn settle(dirs: &mut [Dir], parts: &[Part]) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    let mut open = vec![0_usize];
+    while let Some(at) = open.pop() {
+        let mut dir = std::mem::take(&mut dirs[at]);
+        let mut children = std::mem::take(&mut dir.children);
+        children.sort_by(|a, b| dir.name(a).cmp(dir.name(b)));
+        for node in children {
+            match dir
+                .children
+                .last()
+                .filter(|last| dir.name(last) == dir.name(&node))
+            {
+                None => dir.children.push(node),
+                Some(last) if last.tag == Tag::Dir && node.tag == Tag::Dir => {
+                    let (into, from) = (last.data as usize, node.data as usize);
+                    let taken = std::mem::take(&mut dirs[from]);
+                    pour(&mut dirs[into], taken);
+                    prefer_found(&mut dir.children, node);
+                }
+                Some(last) if same(&dir, last, &node, parts) => {}
+                Some(last) => {
+                    let path = [dir.path.as_bytes(), b"/", dir.name(last)].concat();
+                    claims.push(Claim {
+                        path,
+                        first: last.part,
+                        second: node.part,
+                    });
+                }
+            }
+        }
+        open.extend(
+            dir.children
+                .iter()
+                .filter(|n| n.tag == Tag::Dir)
+                .map(|n| n.data as usize),
+        );
+        dirs[at] = dir;
+    }
+    claims.sort_by(|a, b| a.path.cmp(&b.path));
+    claims
+}
+
+/// Of two directories at one place the one that a disk has gives the attributes.
+fn prefer_found(children: &mut [Node], node: Node) {
+    if let Some(last) = children
+        .last_mut()
+        .filter(|last| last.part == MADE && node.part != MADE)
+    {
+        *last = Node {
+            data: last.data,
+            name: last.name,
+            ..node
+        };
+    }
+}
+
+/// Whether two entries that are no directories would look the same in the image.
+fn same(dir: &Dir, a: &Node, b: &Node, parts: &[Part]) -> bool {
+    let attributes = |n: &Node| (n.tag, n.mode, n.uid, n.gid);
+    match (a.tag, b.tag) {
+        (Tag::Symlink, Tag::Symlink) => {
+            dir.text(Span::unpack(a.data)) == dir.text(Span::unpack(b.data))
+        }
+        (Tag::File, Tag::File) => {
+            attributes(a) == attributes(b)
+                && a.data == b.data
+                && dir.xattrs_of(a) == dir.xattrs_of(b)
+                && ((a.ino, a.dev) == (b.ino, b.dev) || same_bytes(dir, a, b, parts))
+        }
+        (Tag::Fifo, Tag::Fifo) => attributes(a) == attributes(b),
+        (Tag::Char, Tag::Char) | (Tag::Block, Tag::Block) => {
+            a.data == b.data && attributes(a) == attributes(b)
+        }
+        _ => false,
+    }
+}
+
+fn same_bytes(dir: &Dir, a: &Node, b: &Node, parts: &[Part]) -> bool {
+    let path = |n: &Node| [dir.path.as_bytes(), b"/", dir.name(n)].concat();
+    let open = |n: &Node| {
+        let part = parts.get(n.part as usize)?;
+        let full = path(n);
+        part.root
+            .open_file(&part.source_of(full.strip_prefix(b"/").unwrap_or(&full)))
+            .ok()
+    };
+    let (Some(a_file), Some(b_file)) = (open(a), open(b)) else {
+        return false;
+    };
+    let (mut left, mut right) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    let mut at = 0;
+    while at < a.data {
+        let len = usize::try_from(a.data - at)
+            .unwrap_or(usize::MAX)
+            .min(left.len());
+        let read = a_file
+            .read_exact_at(&mut left[..len], at)
+            .and_then(|()| b_file.read_exact_at(&mut right[..len], at));
+        if read.is_err() || left[..len] != right[..len] {
+            return false;
+        }
+        at += len as u64;
+    }
+    true
+}
+
+fn report(claims: Vec<Claim>, parts: &[Part]) -> Result<(), TreeError> {
+    let more = claims.len().saturating_sub(1);
+    let Some(claim) = claims.into_iter().next() else {
+        return Ok(());
+    };
+    let path = claim.path.strip_prefix(b"/").unwrap_or(&claim.path);
+    let host = |part: u32| match parts.get(part as usize) {
+        Some(part) => part.host_of(path),
+        None => PathBuf::from("a link made by plywood"),
+    };
+    let place = format!("/{}", path.escape_ascii());
+    Err(TreeError::Conflict {
+        place,
+        first: host(claim.first),
+        second: host(claim.second),
+        more,
+    })
+}
+
+/// Depth first, without recursion.
+fn flatten(dirs: &[Dir]) -> Vec<(u32, u32)> {
+    let mut order = Vec::with_capacity(dirs.iter().map(|dir| dir.children.len()).sum());
+    let mut open = vec![(0_u32, 0_u32)];
+    while let Some((dir, child)) = open.pop() {
+        let Some(node) = dirs[dir as usize].children.get(child as usize) else {
+            continue;
+        };
+        order.push((dir, child));
+        open.push((dir, child + 1));
+        if node.tag == Tag::Dir {
+            open.push((node.data as u32, 0));
+        }
+    }
+    order
+}
+
+impl Listing {
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// What was left out and why, in words; sorted.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Turns later names of an inode into hard links to its first name.
+    fn join_links(&mut self) {
+        let mut first: HashMap<(u64, u16), usize> = HashMap::new();
+        for at in 0..self.order.len() {
+            let (dir, child) = self.order[at];
+            let node = &mut self.dirs[dir as usize].children[child as usize];
+            if !node.linked {
+                continue;
+            }
+            match first.get(&(node.ino, node.dev)) {
+                Some(&target) => (node.tag, node.data) = (Tag::HardLink, target as u64),
+                None => drop(first.insert((node.ino, node.dev), at)),
+            }
+        }
+    }
+
+    fn at(&self, index: usize) -> (&Dir, &Node) {
+        let (dir, child) = self.order[index];
+        let dir = &self.dirs[dir as usize];
+        (dir, &dir.children[child as usize])
+    }
+
+    fn path(&self, index: usize) -> TreePath {
+        let (dir, node) = self.at(index);
+        // Both were checked when the entry was found, and so was the length of the whole.
+        dir.path.join(dir.name(node)).unwrap_or_default()
+    }
+
+    /// The entry at a position, with the policy applied.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Listing::len`].
+    pub fn entry(&self, index: usize) -> Entry {
+        let (dir, node) = self.at(index);
+        let kind = self.kind(dir, node);
+        // A second name has the attributes of the first: they are one inode.
+        let (dir, source) = if node.tag == Tag::HardLink {
+            self.at(node.data as usize)
+        } else {
+            (dir, node)
+        };
+        let meta = self.policy.apply(&self.kind(dir, source), source.meta());
+        Entry {
+            path: self.path(index),
+            kind,
+            meta,
+            xattrs: dir.xattrs_of(source),
+        }
+    }
+
+    fn kind(&self, dir: &Dir, node: &Node) -> Kind {
+        let device = Device {
+            major: (node.data >> 32) as u32,
+            minor: node.data as u32,
+        };
+        match node.tag {
+            Tag::Dir => Kind::Dir,
+            Tag::File => Kind::File { size: node.data },
+            Tag::Symlink => Kind::Symlink {
+                target: dir.text(Span::unpack(node.data)).to_owned(),
+            },
+            Tag::HardLink => Kind::HardLink {
+                target: self.path(node.data as usize),
+            },
+            Tag::Char => Kind::Char(device),
+            Tag::Block => Kind::Block(device),
+            Tag::Fifo => Kind::Fifo,
+        }
+    }
+
+    /// Length of the entry's content in bytes; 0 for all but files.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Listing::len`].
+    pub fn content_size(&self, index: usize) -> u64 {
+        let (_, node) = self.at(index);
+        if node.tag == Tag::File { node.data } else { 0 }
+    }
+
+    /// All entries in the order of the archive.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        (0..self.len()).map(|index| self.entry(index))
+    }
+
+    /// Fills `buffer` with a file's bytes from `offset` on.
+    ///
+    /// # Errors
+    /// [`TreeError::Changed`] if the file is not the one that was listed, or not as
+    /// it was then; [`TreeError::Io`] if it cannot be read.
+    pub fn read(&self, index: usize, offset: u64, buffer: &mut [u8]) -> Result<(), TreeError> {
+        let (_, node) = self.at(index);
+        let path = self.path(index);
+        let part = &self.parts[node.part as usize];
+        let host = || part.host_of(path.as_bytes());
+        let changed = |what| TreeError::Changed { path: host(), what };
+        let file = part
+            .root
+            .open_file(&part.source_of(path.as_bytes()))
+            .map_err(|e| vanished(e, &host))?;
+        file.read_exact_at(buffer, offset)
+            .map_err(|e| match e.kind() {
+                std::io::ErrorKind::UnexpectedEof => changed("it has become shorter"),
+                _ if e.raw_os_error() == Some(29) => changed("it is not a regular file any more"),
+                _ => TreeError::io("read", &host(), e),
+            })?;
+        let now = file
+            .metadata()
+            .map_err(|e| TreeError::io("examine", &host(), e))?;
+        if !now.is_file() {
+            return Err(changed("it is not a regular file any more"));
+        }
+        if now.size() != node.data {
+            return Err(changed("its size is another"));
+        }
+        if (now.mtime(), now.mtime_nsec()) != (node.secs, i64::from(node.nanos)) {
+            return Err(changed("its modification time is another"));
+        }
+        // Optimising a Nix store replaces files by equal ones with other inodes.
+        if part.flavour == Flavour::Plain && now.ino() != node.ino {
+            return Err(changed("another file has taken its place"));
+        }
+        Ok(())
+    }
+}
+
+fn vanished(error: std::io::Error, host: &dyn Fn() -> PathBuf) -> TreeError {
+    let link = error.raw_os_error() == Some(40);
+    match error.kind() {
+        std::io::ErrorKind::NotFound => TreeError::Changed {
+            path: host(),
+            what: "it has vanished",
+        },
+        _ if link => TreeError::Changed {
+            path: host(),
+            what: "a link has taken its place, or that of a directory above",
+        },
+        _ => TreeError::io("open", &host(), error),
+    }
+}

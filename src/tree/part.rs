@@ -1,0 +1,133 @@
+//! [`Part`]: one tree on disk and where it goes.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::root::Root;
+use super::{TreeError, TreePath};
+
+/// A file or directory of the source disk that lands at `dest` in the image.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Where it lands; the root for a whole file system.
+    pub dest: TreePath,
+    pub(super) root: Arc<Root>,
+    /// From the root's directory to this tree; empty if they are the same.
+    pub(super) base: Vec<u8>,
+    pub(super) flavour: Flavour,
+    /// Only these entries of the tree, by their paths in the image.
+    pub(super) only: Option<Arc<Vec<TreePath>>>,
+}
+
+/// What may be taken for granted about a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    /// A path of an immutable store: hard links are an accident of optimisation and
+    /// become files; inode numbers may change in the middle of a build.
+    Store,
+    /// Any other tree: hard links are kept, and a changed inode is a changed file.
+    Plain,
+}
+
+/// Opens trees; store paths side by side share one handle of their directory.
+#[derive(Debug, Default)]
+pub struct Opener {
+    last: Option<Arc<Root>>,
+}
+
+impl Opener {
+    /// Opens the tree at `host`, which will land at `dest`.
+    ///
+    /// A plain tree named through a link is that which the link leads to; a store
+    /// path that is a link stays one.
+    ///
+    /// # Errors
+    /// [`TreeError::Io`] if it does not exist or may not be opened.
+    pub fn open(
+        &mut self,
+        host: &Path,
+        dest: TreePath,
+        flavour: Flavour,
+    ) -> Result<Part, TreeError> {
+        let fail = |source| TreeError::io("open", host, source);
+        let host = match flavour {
+            Flavour::Plain => std::fs::canonicalize(host).map_err(fail)?,
+            Flavour::Store => host.to_owned(),
+        };
+        let whole =
+            flavour == Flavour::Plain && std::fs::symlink_metadata(&host).map_err(fail)?.is_dir();
+        let (dir, base) = if whole {
+            (host.clone(), Vec::new())
+        } else {
+            split(&host).map_err(fail)?
+        };
+        let root = self.root(&dir).map_err(fail)?;
+        Ok(Part {
+            dest,
+            root,
+            base,
+            flavour,
+            only: None,
+        })
+    }
+
+    fn root(&mut self, dir: &Path) -> io::Result<Arc<Root>> {
+        if let Some(root) = self.last.as_ref().filter(|root| root.host() == dir) {
+            return Ok(Arc::clone(root));
+        }
+        let root = Arc::new(Root::open(dir)?);
+        self.last = Some(Arc::clone(&root));
+        Ok(root)
+    }
+}
+
+fn split(host: &Path) -> io::Result<(PathBuf, Vec<u8>)> {
+    match (host.parent(), host.file_name()) {
+        (Some(dir), Some(name)) => {
+            let dir = if dir.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                dir
+            };
+            Ok((dir.to_owned(), name.as_bytes().to_owned()))
+        }
+        _ => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
+impl Part {
+    /// The same tree, reduced to some of its entries, given by their paths in the image.
+    pub fn restricted(mut self, only: Arc<Vec<TreePath>>) -> Self {
+        self.only = Some(only);
+        self
+    }
+
+    /// Whether this part is one file rather than a directory's content.
+    pub(super) fn is_whole_root(&self) -> bool {
+        self.base.is_empty()
+    }
+
+    /// From the root's handle to the entry that lands at `path`.
+    pub(super) fn source_of(&self, path: &[u8]) -> Vec<u8> {
+        let below = path.get(self.dest.as_bytes().len()..).unwrap_or_default();
+        let below = below.strip_prefix(b"/").unwrap_or(below);
+        match (self.base.is_empty(), below.is_empty()) {
+            (true, _) => below.to_owned(),
+            (false, true) => self.base.clone(),
+            (false, false) => [&self.base, &b"/"[..], below].concat(),
+        }
+    }
+
+    /// Where the entry that lands at `path` is on this machine: for messages.
+    pub(super) fn host_of(&self, path: &[u8]) -> PathBuf {
+        let rel = self.source_of(path);
+        if rel.is_empty() {
+            self.root.host().to_owned()
+        } else {
+            self.root.host().join(OsStr::from_bytes(&rel))
+        }
+    }
+}

@@ -2,8 +2,18 @@
 //!
 //! Knows file trees and blobs; knows nothing of images.
 
-use crate::blob::{Descriptor, DiffId};
+mod build;
+mod codec;
+mod queue;
+mod stream;
+pub mod tar;
+
+pub use build::{LayerJob, Progress, Silent, build_layers};
+pub use codec::Codec;
+
+use crate::blob::{BlobError, Descriptor, DiffId};
 use crate::error::ErrorKind;
+use crate::tree::TreeError;
 
 /// One finished layer: exists only as the result of writing or verifying it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,39 +28,61 @@ pub struct LayerBlob {
     pub cached: bool,
 }
 
-/// How a layer's tar is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Codec {
-    /// As it is.
-    None,
-    /// gzip members of fixed size, level 1..=12 (libdeflate's scale).
-    Gzip(u8),
-    /// zstd frames of fixed size, level 1..=22.
-    Zstd(u8),
-}
-
-impl Codec {
-    /// The layer media type of the image specification (layer chapter).
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::None => "application/vnd.oci.image.layer.v1.tar",
-            Self::Gzip(_) => "application/vnd.oci.image.layer.v1.tar+gzip",
-            Self::Zstd(_) => "application/vnd.oci.image.layer.v1.tar+zstd",
-        }
-    }
-}
-
 /// A layer that could not be made or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum LayerError {}
+pub enum LayerError {
+    /// Its files could not be listed or read.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// Its blob could not be written.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// The compressor refused its level or failed.
+    #[error("could not compress layer {layer}: {fault}")]
+    Compress {
+        /// Number of the layer, from 0.
+        layer: usize,
+        /// In the compressor's words.
+        fault: String,
+    },
+    /// The build was told to stop.
+    #[error("the build was stopped")]
+    Cancelled,
+    /// A fault of plywood itself.
+    #[error("a worker panicked while it made layer {layer}: {fault}")]
+    Panicked {
+        /// Number of the layer, from 0.
+        layer: usize,
+        /// The panic's message.
+        fault: String,
+    },
+    /// The threads could not be started.
+    #[error("could not start {threads} threads: {fault}")]
+    Threads {
+        /// How many were wanted.
+        threads: usize,
+        /// Why not.
+        fault: String,
+    },
+}
 
 impl LayerError {
     pub(crate) fn kind(&self) -> ErrorKind {
-        ErrorKind::Io
+        match self {
+            Self::Tree(error) => error.kind(),
+            Self::Blob(error) => error.kind(),
+            Self::Compress { .. } | Self::Panicked { .. } => ErrorKind::Internal,
+            Self::Cancelled | Self::Threads { .. } => ErrorKind::Io,
+        }
     }
 
     pub(crate) fn hint(&self) -> Option<String> {
-        None
+        match self {
+            Self::Tree(error) => error.hint(),
+            Self::Blob(error) => error.hint(),
+            Self::Panicked { .. } => Some("this is a fault of plywood: please report it".into()),
+            _ => None,
+        }
     }
 }

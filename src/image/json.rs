@@ -1,6 +1,8 @@
 //! Canonical JSON, and documents that remember their bytes.
 
-use crate::blob::Descriptor;
+pub use crate::json::{JsonFault, canonical, parse_strict};
+
+use crate::blob::{Descriptor, Digest};
 
 /// A document with the bytes it was read from or written as; never serialised again.
 #[derive(Clone, Debug)]
@@ -13,7 +15,18 @@ pub struct Raw<T> {
     pub descriptor: Descriptor,
 }
 
-/// The canonical bytes of a JSON value: sorted keys, compact, UTF-8, no final newline.
-pub fn canonical(value: &serde_json::Value) -> Vec<u8> {
-    todo!("{value}")
+impl<T> Raw<T> {
+    /// Joins a value to the bytes that say it.
+    pub(crate) fn new(value: T, bytes: Vec<u8>, media_type: &str) -> Self {
+        let descriptor = Descriptor {
+            media_type: media_type.to_owned(),
+            digest: Digest::of(&bytes),
+            size: bytes.len() as u64,
+        };
+        Self {
+            value,
+            bytes,
+            descriptor,
+        }
+    }
 }

@@ -1,39 +1,46 @@
-//! Values of the image specification, and their one serialisation. Pure: no I/O.
+//! Values of the image specification, and their one serialisation. Pure: no I/O of its own;
+//! documents come from and go to a [`BlobStore`](crate::blob::BlobStore).
 
+pub mod annotations;
+mod assemble;
+mod base64;
+mod config;
+mod descriptor;
+mod document;
+mod error;
+mod index;
 mod json;
+mod load;
+mod manifest;
+pub mod media;
+mod merge;
+mod name;
+mod node;
+mod platform;
+mod spec;
+pub mod start;
+pub mod time;
+pub mod wish;
 
-pub use json::{Raw, canonical};
+#[cfg(test)]
+mod tests;
 
-use crate::blob::Descriptor;
-use crate::error::ErrorKind;
+pub use annotations::Annotations;
+pub use assemble::assemble;
+pub use config::{History, ImageConfig};
+pub use descriptor::IndexEntry;
+pub use document::DOCUMENT_LIMIT;
+pub use error::ImageError;
+pub use index::Index;
+pub use json::{JsonFault, Raw, canonical, parse_strict};
+pub use load::NESTING_LIMIT;
+pub use manifest::Manifest;
+pub use name::{ImageName, is_ref_name, is_tag};
+pub use platform::{Platform, is_goarch, is_goos, is_variant};
+pub use spec::ConfigSpec;
+
+use crate::blob::{BlobError, BlobStore, DiffId};
 use crate::layer::LayerBlob;
-use std::collections::BTreeMap;
-
-/// Operating system and processor of an image (image-index chapter).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Platform {
-    /// GOOS value.
-    pub os: String,
-    /// GOARCH value.
-    pub architecture: String,
-    /// `v8`, `v3`, … where the specification has a table for the architecture.
-    pub variant: Option<String>,
-}
-
-/// One descriptor in an index: what `index.json` lists and what a [`Target`](crate::target::Target) is given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IndexEntry {
-    /// Of a manifest or a nested index.
-    pub descriptor: Descriptor,
-    /// Equal to the config's.
-    pub platform: Option<Platform>,
-    /// Names and whatever else.
-    pub annotations: BTreeMap<String, String>,
-    /// Of an artifact.
-    pub artifact_type: Option<String>,
-    /// Members that plywood does not know, kept as they were read.
-    pub extra: serde_json::Map<String, serde_json::Value>,
-}
 
 /// A finished layer together with what the image says about it.
 #[derive(Clone, Debug)]
@@ -43,20 +50,99 @@ pub struct ImageLayer {
     /// `created_by` of its history entry: what is in it, in words.
     pub created_by: String,
     /// Annotations of its descriptor.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Annotations,
 }
 
-/// An image that breaks the specification, or a wish that would.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ImageError {}
+/// An image: layers, `diff_ids` and history steps with a layer are as many, in the same order.
+///
+/// Comes from [`assemble`], or from [`Image::load`], which holds it against the rules.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// Names the config and the layers.
+    pub manifest: Raw<Manifest>,
+    /// How to run it.
+    pub config: Raw<ImageConfig>,
+    /// What it is called in full, if it was found by a name.
+    pub name: Option<String>,
+}
 
-impl ImageError {
-    pub(crate) fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
+impl Image {
+    /// What the image runs on.
+    pub fn platform(&self) -> &Platform {
+        &self.config.value.platform
     }
 
-    pub(crate) fn hint(&self) -> Option<String> {
-        None
+    /// The layers, lowest first, each with the digest of its uncompressed tar.
+    pub fn layers(&self) -> impl ExactSizeIterator<Item = (&IndexEntry, &DiffId)> {
+        let layers = self.manifest.value.layers.iter();
+        layers.zip(&self.config.value.diff_ids)
     }
+
+    /// The descriptor for an index, with the image's platform.
+    pub fn entry(&self, annotations: Annotations) -> IndexEntry {
+        IndexEntry {
+            platform: Some(self.platform().clone()),
+            annotations,
+            ..IndexEntry::from(self.manifest.descriptor.clone())
+        }
+    }
+
+    /// An image of an existing config and the layers it is about, as archives of
+    /// `docker save` hold them; the manifest is new.
+    ///
+    /// # Errors
+    /// [`ImageError`] if the config breaks the rules or is about another number of layers.
+    pub fn from_config(config: Vec<u8>, layers: Vec<IndexEntry>) -> Result<Self, ImageError> {
+        let config = ImageConfig::parse(config)?;
+        let (ids, count) = (config.value.diff_ids.len(), layers.len());
+        if ids != count {
+            let text = format!("{ids} diff_ids for {count} layers");
+            return Err(ImageError::Document {
+                what: format!("config {}", config.descriptor.digest),
+                fault: crate::fault::Fault::new(
+                    crate::fault::Level::Must,
+                    64,
+                    "/rootfs/diff_ids",
+                    text,
+                ),
+            });
+        }
+        let manifest = Manifest {
+            media_type: Some(media::MANIFEST.to_owned()),
+            artifact_type: None,
+            config: config.descriptor.clone().into(),
+            layers,
+            subject: None,
+            annotations: Annotations::new(),
+            extra: serde_json::Map::new(),
+        };
+        Ok(Self {
+            manifest: Manifest::parse(canonical(&manifest.to_json()))?,
+            config,
+            name: None,
+        })
+    }
+
+    /// Puts config and manifest into a store, beside the layers.
+    ///
+    /// # Errors
+    /// [`BlobError::Io`] from the store.
+    pub fn write_to(&self, store: &dyn BlobStore) -> Result<(), BlobError> {
+        write(store, &self.config)?;
+        write(store, &self.manifest)
+    }
+}
+
+/// Puts a document into a store.
+///
+/// # Errors
+/// [`BlobError::Io`] from the store.
+pub fn write<T>(store: &dyn BlobStore, document: &Raw<T>) -> Result<(), BlobError> {
+    if store.contains(&document.descriptor)? {
+        return Ok(());
+    }
+    let mut writer = store.create()?;
+    writer.write(&document.bytes)?;
+    writer.finish(&document.descriptor.media_type)?;
+    Ok(())
 }

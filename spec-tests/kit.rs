@@ -7,7 +7,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
@@ -445,4 +445,148 @@ impl Ran {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.stdout).unwrap()
     }
+}
+
+/// One entry of a layer, as the tar crate reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TarEntry {
+    pub path: Vec<u8>,
+    pub kind: tar::EntryType,
+    pub mode: u32,
+    pub uid: u64,
+    pub gid: u64,
+    /// Seconds as the ustar header or its PAX record says them, with the fraction.
+    pub mtime: String,
+    pub link: Vec<u8>,
+    pub device: (Option<u32>, Option<u32>),
+    /// `SCHILY.xattr.` records without the prefix.
+    pub xattrs: Vec<(String, Vec<u8>)>,
+    pub size: u64,
+    pub content: Vec<u8>,
+}
+
+/// A layout that a test made, opened without plywood's own reader.
+pub struct Layout(pub PathBuf);
+
+impl Layout {
+    /// A document of the layout's blobs.
+    pub fn document(&self, digest: &str) -> serde_json::Value {
+        serde_json::from_slice(&self.blob(digest)).unwrap()
+    }
+
+    /// A blob's bytes.
+    pub fn blob(&self, digest: &str) -> Vec<u8> {
+        fs::read(self.0.join("blobs").join(digest.replace(':', "/"))).unwrap()
+    }
+
+    /// `index.json`.
+    pub fn index(&self) -> serde_json::Value {
+        serde_json::from_slice(&fs::read(self.0.join("index.json")).unwrap()).unwrap()
+    }
+
+    /// The manifest of the only image.
+    pub fn manifest(&self) -> serde_json::Value {
+        let index = self.index();
+        let entries = index["manifests"].as_array().unwrap();
+        assert_eq!(entries.len(), 1, "{index}");
+        self.document(entries[0]["digest"].as_str().unwrap())
+    }
+
+    /// The configuration of the only image.
+    pub fn config(&self) -> serde_json::Value {
+        self.document(self.manifest()["config"]["digest"].as_str().unwrap())
+    }
+
+    /// All layers of the only image, lowest first.
+    pub fn layers(&self) -> Vec<Vec<TarEntry>> {
+        let manifest = self.manifest();
+        let layers = manifest["layers"].as_array().unwrap().iter();
+        layers
+            .map(|layer| {
+                let blob = self.blob(layer["digest"].as_str().unwrap());
+                let kind = layer["mediaType"].as_str().unwrap();
+                tar_entries(&decompressed(kind, &blob))
+            })
+            .collect()
+    }
+
+    /// The entries of an image that has one layer.
+    pub fn only_layer(&self) -> Vec<TarEntry> {
+        let mut layers = self.layers();
+        assert_eq!(layers.len(), 1);
+        layers.remove(0)
+    }
+}
+
+fn decompressed(media_type: &str, blob: &[u8]) -> Vec<u8> {
+    let mut tar = Vec::new();
+    match media_type.rsplit_once('+').map(|(_, codec)| codec) {
+        None => tar.extend_from_slice(blob),
+        Some("gzip") => {
+            flate2::read::MultiGzDecoder::new(blob)
+                .read_to_end(&mut tar)
+                .map(|_| ())
+                .unwrap();
+        }
+        Some("zstd") => tar = zstd::decode_all(blob).unwrap(),
+        Some(other) => panic!("{other}"),
+    }
+    tar
+}
+
+/// The entries of a tar.
+pub fn tar_entries(bytes: &[u8]) -> Vec<TarEntry> {
+    let mut archive = tar::Archive::new(bytes);
+    let entries = archive.entries().unwrap();
+    entries.map(|entry| tar_entry(entry.unwrap())).collect()
+}
+
+fn tar_entry(mut entry: tar::Entry<&[u8]>) -> TarEntry {
+    let header = entry.header().clone();
+    let (mut xattrs, mut mtime) = (Vec::new(), header.mtime().unwrap().to_string());
+    if let Some(records) = entry.pax_extensions().unwrap() {
+        for record in records.map(Result::unwrap) {
+            let key = record.key().unwrap();
+            match key.strip_prefix("SCHILY.xattr.") {
+                Some(name) => xattrs.push((name.to_owned(), record.value_bytes().to_vec())),
+                None if key == "mtime" => record.value().unwrap().clone_into(&mut mtime),
+                None => {}
+            }
+        }
+    }
+    let mut content = Vec::new();
+    // A sparse giant is told by its size; nobody wants it in memory.
+    if entry.size() < 1 << 28 {
+        entry.read_to_end(&mut content).unwrap();
+    }
+    TarEntry {
+        path: entry.path_bytes().into_owned(),
+        kind: header.entry_type(),
+        mode: header.mode().unwrap(),
+        uid: header.uid().unwrap(),
+        gid: header.gid().unwrap(),
+        mtime,
+        link: entry.link_name_bytes().unwrap_or_default().into_owned(),
+        device: (
+            header.device_major().unwrap_or(None),
+            header.device_minor().unwrap_or(None),
+        ),
+        xattrs,
+        size: entry.size(),
+        content,
+    }
+}
+
+/// Whether the cases that take many minutes or gigabytes are wanted: `scripts/test --long`.
+pub fn long() -> bool {
+    std::env::var_os("PLYWOOD_LONG").is_some_and(|value| value == "1")
+}
+
+/// Says that a test did not test, so that nobody takes silence for success.
+pub fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
+    assert!(
+        std::env::var_os("CI").is_none_or(|ci| ci.is_empty()),
+        "nothing is skipped in CI: {why}"
+    );
 }

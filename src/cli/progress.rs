@@ -39,7 +39,12 @@ impl<'a> Meter<'a> {
             ProgressStyle::Auto | ProgressStyle::None => Face::Nothing,
         };
         let (total, done) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { context, face, total, done }
+        Self {
+            context,
+            face,
+            total,
+            done,
+        }
     }
 
     /// Takes the bar away; whatever is said next starts on a clean line.

@@ -11,6 +11,7 @@ mod progress;
 mod report;
 mod request;
 mod signals;
+mod sources;
 mod values;
 mod version;
 

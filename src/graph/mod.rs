@@ -184,11 +184,18 @@ fn dangling_text(missing: &[(String, String)]) -> String {
 
 impl GraphError {
     pub(crate) fn kind(&self) -> ErrorKind {
-        ErrorKind::Input
+        match self {
+            Self::Dangling { .. } => ErrorKind::Input,
+        }
     }
 
+    #[allow(clippy::unnecessary_wraps)] // the same signature in every room
     pub(crate) fn hint(&self) -> Option<String> {
-        Some("a graph must list the whole closure: add the missing paths to it".into())
+        match self {
+            Self::Dangling { .. } => {
+                Some("a graph must list the whole closure: add the missing paths to it".into())
+            }
+        }
     }
 }
 

@@ -84,7 +84,7 @@ impl LayerPlan {
     }
 }
 
-fn malformed(reason: impl ToString) -> PlanError {
+fn malformed(reason: impl std::fmt::Display) -> PlanError {
     PlanError::Malformed {
         reason: reason.to_string(),
     }

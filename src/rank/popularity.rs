@@ -37,7 +37,7 @@ fn spread(parts: &Parts, nodes: usize, mut scores: Vec<BigUint>) -> Vec<BigUint>
     for (part, score) in scores.iter_mut().enumerate() {
         if let Some((last, others)) = parts.members(part).split_last() {
             for node in others {
-                spread[node.index()] = score.clone();
+                spread[node.index()].clone_from(score);
             }
             spread[last.index()] = std::mem::take(score);
         }
@@ -247,7 +247,7 @@ fn add_block<C: Count>(
 ) {
     let mut worth = Worth::new(&paths[first..dag.len().min(first + BLOCK)]);
     rows.clear();
-    for at in first..dag.len() {
+    for (at, extra) in extras.iter_mut().enumerate().skip(first) {
         let mut row = EMPTY;
         for from in dag
             .referrers(at)
@@ -259,7 +259,7 @@ fn add_block<C: Count>(
         if let Some(heir) = dag.heir(at) {
             let known = heir.checked_sub(first).map_or(&EMPTY, |heir| &rows[heir]);
             for (word, (all, known)) in row.iter().zip(known).enumerate() {
-                worth.add(word, all & !known, &mut extras[at]);
+                worth.add(word, all & !known, extra);
             }
         }
         let own = at - first;

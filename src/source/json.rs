@@ -30,10 +30,10 @@ pub(super) type Fault = (Place, String);
 pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
     let text = std::str::from_utf8(bytes)
         .map_err(|e| (line_and_column(bytes, e.valid_up_to()), "not UTF-8".into()))?;
-    match text.starts_with('\u{feff}') {
-        true => Err((Place::Column(1, 1), "starts with a byte order mark".into())),
-        false => Ok(text),
+    if text.starts_with('\u{feff}') {
+        return Err((Place::Column(1, 1), "starts with a byte order mark".into()));
     }
+    Ok(text)
 }
 
 fn line_and_column(bytes: &[u8], at: usize) -> Place {
@@ -42,7 +42,7 @@ fn line_and_column(bytes: &[u8], at: usize) -> Place {
         .iter()
         .rposition(|b| *b == b'\n')
         .map_or(0, |newline| newline + 1);
-    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+    let line = before.split(|b| *b == b'\n').count();
     Place::Column(line, at - line_start + 1)
 }
 
@@ -65,7 +65,7 @@ pub(super) fn parse(text: &str) -> Result<Value<'_>, Fault> {
     })
 }
 
-impl<'a> Value<'a> {
+impl Value<'_> {
     /// The type, as an error text names it.
     pub(super) fn kind(&self) -> &'static str {
         match self {

@@ -1,5 +1,6 @@
 //! The closure of store paths, as the local Nix tells it.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -31,7 +32,7 @@ impl Source for NixSource {
             .iter()
             .map(|path| absolute_or_here(path))
             .collect();
-        let requisites = self.requisites(&given)?;
+        let requisites = requisites(&given)?;
         // An entry each, in the order asked for: those of the given paths are the roots.
         let asked: Vec<OsString> = given.into_iter().chain(requisites).collect();
         let mut entries: Vec<Listed> = Vec::new();
@@ -47,15 +48,13 @@ impl Source for NixSource {
     }
 }
 
-impl NixSource {
-    fn requisites(&self, given: &[OsString]) -> Result<Vec<OsString>, SourceError> {
-        let mut all = std::collections::BTreeSet::new();
-        for batch in batches(given) {
-            let text = run(&["--query", "--requisites"], batch)?;
-            all.extend(utf8(&text)?.lines().map(OsString::from));
-        }
-        Ok(all.into_iter().collect())
+fn requisites(given: &[OsString]) -> Result<BTreeSet<OsString>, SourceError> {
+    let mut all = BTreeSet::new();
+    for batch in batches(given) {
+        let text = run(&["--query", "--requisites"], batch)?;
+        all.extend(utf8(&text)?.lines().map(OsString::from));
     }
+    Ok(all)
 }
 
 /// A path that starts with `-` would be an option.
@@ -110,10 +109,10 @@ fn run(arguments: &[&str], paths: &[OsString]) -> Result<Vec<u8>, SourceError> {
             program: PROGRAM.into(),
             source,
         })?;
-    match output.status.success() {
-        true => Ok(output.stdout),
-        false => Err(failure(arguments, paths, &output)),
+    if output.status.success() {
+        return Ok(output.stdout);
     }
+    Err(failure(arguments, paths, &output))
 }
 
 fn failure(arguments: &[&str], paths: &[OsString], output: &Output) -> SourceError {
@@ -135,5 +134,134 @@ fn failure(arguments: &[&str], paths: &[OsString], output: &Output) -> SourceErr
     SourceError::Failed {
         command: format!("{PROGRAM} {} {named}{more}", arguments.join(" ")),
         message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::{ARGUMENT_BYTES, NixSource, batches};
+    use crate::source::Source;
+
+    const EXPRESSION: &str = r#"
+        let make = name: uses: derivation {
+          inherit name uses;
+          system = builtins.currentSystem;
+          builder = "/bin/sh";
+          args = [ "-c" "echo $uses > $out" ];
+        };
+        a = make "a-1" []; b = make "b-2" [ a ];
+        in make "c-3" [ a b ]"#;
+
+    /// A store of its own below `root`, built without a network, a daemon or a sandbox.
+    fn in_store(root: &Path, program: &str) -> Command {
+        let mut command = Command::new(program);
+        for (variable, directory) in [
+            ("NIX_STORE_DIR", "store"),
+            ("NIX_STATE_DIR", "state"),
+            ("NIX_LOG_DIR", "log"),
+            ("NIX_CONF_DIR", "conf"),
+            ("XDG_CACHE_HOME", "cache"),
+            ("HOME", "home"),
+        ] {
+            command.env(variable, root.join(directory));
+        }
+        command
+            .env("NIX_CONFIG", "build-users-group =\nsandbox = false")
+            .env("NIX_REMOTE", "local");
+        command
+    }
+
+    /// The library reads no environment, but Nix does: the source is loaded in a process of
+    /// its own, by the test below.
+    #[test]
+    fn a_closure_of_the_local_nix() {
+        let there = Command::new("nix-store").arg("--version").output();
+        if there.is_err() {
+            eprintln!("SKIPPED: nix-store is not installed");
+            return;
+        }
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let link = root.join("result");
+        let mut nix_build = in_store(&root, "nix-build");
+        let built = nix_build
+            .args(["--expr", EXPRESSION, "--out-link"])
+            .arg(&link)
+            .output()
+            .unwrap();
+        assert!(
+            built.status.success(),
+            "{}",
+            String::from_utf8_lossy(&built.stderr)
+        );
+        let mut itself = in_store(&root, std::env::current_exe().unwrap().to_str().unwrap());
+        itself.args([
+            "--exact",
+            "--ignored",
+            "source::nix::tests::load_what_the_other_test_built",
+        ]);
+        let loaded = itself.env("PLYWOOD_TEST_LINK", &link).output().unwrap();
+        assert!(
+            loaded.status.success(),
+            "{}",
+            String::from_utf8_lossy(&loaded.stdout)
+        );
+        assert!(String::from_utf8_lossy(&loaded.stdout).contains("1 passed"));
+    }
+
+    #[test]
+    #[ignore = "runs inside a_closure_of_the_local_nix"]
+    fn load_what_the_other_test_built() {
+        let Some(link) = std::env::var_os("PLYWOOD_TEST_LINK") else {
+            return;
+        };
+        let link = std::path::PathBuf::from(link);
+        let top = std::fs::read_link(&link).unwrap();
+        let closure = NixSource {
+            paths: vec![link.clone(), top.clone()],
+        }
+        .load()
+        .unwrap();
+        assert_eq!(closure.roots, [top.to_str().unwrap()]);
+        let names: Vec<&str> = closure
+            .graph
+            .paths()
+            .iter()
+            .map(|path| path.split_once('-').unwrap().1)
+            .collect();
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, ["a-1", "b-2", "c-3"]);
+        let top = closure.graph.find(top.to_str().unwrap()).unwrap();
+        assert_eq!(closure.graph.references(top).len(), 2);
+        assert!(closure.component(top).size.is_some() && closure.component(top).hash.is_some());
+        let nowhere = link.with_file_name("nowhere");
+        let error = NixSource {
+            paths: vec![nowhere],
+        }
+        .load()
+        .unwrap_err()
+        .to_string();
+        assert!(
+            error.starts_with("nix-store --query --requisites /"),
+            "{error}"
+        );
+        assert!(error.contains("nowhere failed: "), "{error}");
+    }
+
+    #[test]
+    fn argument_lists_stay_within_bounds() {
+        let paths: Vec<_> = (0..20_000)
+            .map(|i| format!("/nix/store/{i:060}").into())
+            .collect();
+        let batches = batches(&paths);
+        assert!(batches.len() > 1);
+        assert_eq!(batches.concat(), paths);
+        let bytes = |batch: &[std::ffi::OsString]| batch.iter().map(|p| p.len() + 9).sum::<usize>();
+        assert!(batches.iter().all(|batch| bytes(batch) <= ARGUMENT_BYTES));
+        assert!(super::batches(&[]).is_empty());
     }
 }

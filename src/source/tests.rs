@@ -444,3 +444,60 @@ proptest! {
         }
     }
 }
+
+/// From the bytes of a file to a plan; run by itself to see time and memory.
+#[test]
+#[ignore = "a measurement"]
+fn large_document() {
+    let path = |i: usize| format!("/nix/store/{i:032}-package-number-{i}-1.0");
+    let entry = |i: usize| {
+        let references: Vec<String> = (1..=10)
+            .map(|k| i + k * k * 7)
+            .filter(|to| *to < 100_000)
+            .map(path)
+            .collect();
+        json!({"path": path(i), "references": references, "narSize": i, "narHash": "sha256:x"})
+    };
+    let text = Value::from((0..100_000).map(entry).collect::<Vec<_>>())
+        .to_string()
+        .into_bytes();
+    let status = || std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = || {
+        status()
+            .lines()
+            .find(|l| l.starts_with("VmHWM"))
+            .unwrap()
+            .to_owned()
+    };
+    println!("{} bytes, {}", text.len(), peak());
+    let clock = std::time::Instant::now();
+    let closure = GraphSource {
+        text,
+        origin: "g".into(),
+        store_prefix: None,
+    }
+    .load()
+    .unwrap();
+    println!(
+        "{} edges, {:?}, {}",
+        closure.graph.edge_count(),
+        clock.elapsed(),
+        peak()
+    );
+    let ranking = rank::popularity(&closure.graph);
+    println!("ranked {:?}, {}", clock.elapsed(), peak());
+    let limits = crate::plan::Limits::default();
+    let plan = crate::plan::make(&closure.graph, &ranking, "popularity", limits).unwrap();
+    println!(
+        "planned {:?}, {} layers, {}",
+        clock.elapsed(),
+        plan.layers.len(),
+        peak()
+    );
+    println!(
+        "{} bytes of JSON, {:?}, {}",
+        plan.to_json().len(),
+        clock.elapsed(),
+        peak()
+    );
+}

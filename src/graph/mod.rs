@@ -253,8 +253,10 @@ pub(crate) mod tests {
 
     #[test]
     fn of_many_dangling_references_ten_are_named() {
-        let many: String = (10..35).map(|i| format!("x{i} ")).collect();
-        let error = Graph::new(specs(&[("a", &many)])).unwrap_err().to_string();
+        let many: Vec<String> = (10..35).map(|i| format!("x{i}")).collect();
+        let error = Graph::new(specs(&[("a", &many.join(" "))]))
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("25 references lead"), "{error}");
         assert!(error.ends_with("a refers to x19; and 15 more"), "{error}");
     }

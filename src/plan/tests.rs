@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use serde_json::Value;
 
+use super::LayerKind::{Base, Customisation, Rest, Single};
 use super::*;
 use crate::graph::NodeSpec;
 use crate::rank;
@@ -99,7 +100,6 @@ fn a_last_path_by_itself_is_alone() {
             .map(|l| l.kind)
             .collect()
     };
-    use LayerKind::{Customisation, Rest, Single};
     assert_eq!(kinds(2), [Single, Single, Customisation]);
     assert_eq!(kinds(3), [Single, Rest, Customisation]);
 }
@@ -117,7 +117,6 @@ fn the_base_counts_and_lies_below() {
         .iter()
         .map(|l| (l.kind, l.members.len()))
         .collect();
-    use LayerKind::{Base, Rest, Single};
     assert_eq!(shape, [(Base, 0), (Base, 0), (Single, 1), (Rest, 8)]);
 }
 

@@ -1,6 +1,3 @@
 //! Promises, chapter by chapter of the image specification, and our own.
 
-mod kit;
-
-mod cli;
-mod rooms;
+mod layout;

@@ -4,13 +4,20 @@
 
 mod digest;
 mod dir;
+pub(crate) mod folder;
+mod ledger;
 mod memory;
 mod store;
+pub(crate) mod temporary;
+mod verify;
+mod writer;
 
 pub use digest::{Algorithm, DiffId, Digest, DigestFault, Hasher};
-pub use dir::{DirStore, SyncMode};
+pub use dir::{DirStore, SyncMode, Trust};
+pub use ledger::Ledger;
 pub use memory::MemoryStore;
 pub use store::{BlobReader, BlobStore, BlobWriter, Descriptor, read_all};
+pub(crate) use store::{COPY_BUFFER, unreadable};
 
 use std::io;
 use std::path::PathBuf;
@@ -30,6 +37,22 @@ pub enum BlobError {
         path: PathBuf,
         /// Why not.
         source: io::Error,
+    },
+    /// The bytes of a blob could not be read to their end.
+    #[error("could not read blob {digest}")]
+    Unreadable {
+        /// The blob.
+        digest: Digest,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A name that must be a directory is something else.
+    #[error("{} is {found}, not a directory", path.display())]
+    NotADirectory {
+        /// The name.
+        path: PathBuf,
+        /// What it is, in words.
+        found: &'static str,
     },
     /// No such blob in this store.
     #[error("blob {digest} is missing from {store}")]
@@ -62,14 +85,37 @@ pub enum BlobError {
 impl BlobError {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io { .. } => ErrorKind::Io,
-            Self::Missing { .. } | Self::Damaged { .. } | Self::TooLarge { .. } => {
-                ErrorKind::Invalid
-            }
+            Self::Io { .. } | Self::Unreadable { .. } => ErrorKind::Io,
+            Self::Missing { .. }
+            | Self::Damaged { .. }
+            | Self::TooLarge { .. }
+            | Self::NotADirectory { .. } => ErrorKind::Invalid,
         }
     }
 
     pub(crate) fn hint(&self) -> Option<String> {
-        None
+        match self {
+            Self::Io { source, .. } | Self::Unreadable { source, .. } => advice(source),
+            Self::Damaged { .. } => Some(
+                "build or copy the image into the layout again: damaged blobs are rewritten"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
     }
+}
+
+/// What helps against an error of the operating system.
+pub(crate) fn advice(error: &io::Error) -> Option<String> {
+    let text = match error.kind() {
+        io::ErrorKind::StorageFull => "free some space or some inodes, then run it again",
+        io::ErrorKind::QuotaExceeded => "the quota is used up: free some space, then run it again",
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only: choose another output",
+        io::ErrorKind::FileTooLarge => "a file may not be that large here: see `ulimit -f`",
+        _ if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
+            "too few files may be open at once: see `ulimit -n`"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
 }

@@ -1,8 +1,10 @@
 //! What every blob store can do.
 
+use std::fs::File;
 use std::io::Read;
 
-use super::{BlobError, Digest};
+use super::verify::damage;
+use super::{Algorithm, BlobError, Digest};
 
 /// The three required members of a content descriptor (descriptor chapter).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,7 +25,15 @@ pub trait BlobStore: Sync {
     ///
     /// # Errors
     /// [`BlobError::Io`] if the store cannot be written.
-    fn create(&self) -> Result<Box<dyn BlobWriter + '_>, BlobError>;
+    fn create(&self) -> Result<Box<dyn BlobWriter + '_>, BlobError> {
+        self.create_with(Algorithm::Sha256)
+    }
+
+    /// Starts a new blob whose digest is to be of another algorithm: for copies of foreign images.
+    ///
+    /// # Errors
+    /// [`BlobError::Io`] if the store cannot be written.
+    fn create_with(&self, algorithm: Algorithm) -> Result<Box<dyn BlobWriter + '_>, BlobError>;
 
     /// Whether the blob is here, whole and with the right digest and size.
     ///
@@ -37,6 +47,54 @@ pub trait BlobStore: Sync {
     /// # Errors
     /// [`BlobError::Missing`], [`BlobError::Io`].
     fn open(&self, descriptor: &Descriptor) -> Result<BlobReader<'_>, BlobError>;
+
+    /// A plain file that holds exactly this blob, unverified, if the store has such a file: it can
+    /// be cloned instead of copied.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    fn file(&self, _: &Descriptor) -> Result<Option<File>, BlobError> {
+        Ok(None)
+    }
+
+    /// Copies a blob from another store, verified.
+    ///
+    /// # Errors
+    /// Those of reading there and of writing here; a damaged blob does not get in.
+    fn import(&self, from: &dyn BlobStore, descriptor: &Descriptor) -> Result<(), BlobError> {
+        copy_stream(from, self, descriptor)
+    }
+}
+
+/// Copies a blob byte by byte; the reader verifies it.
+pub(crate) fn copy_stream<S: BlobStore + ?Sized>(
+    from: &dyn BlobStore,
+    to: &S,
+    descriptor: &Descriptor,
+) -> Result<(), BlobError> {
+    let mut reader = from.open(descriptor)?;
+    let mut writer = to.create_with(descriptor.digest.algorithm())?;
+    let mut buffer = vec![0; COPY_BUFFER];
+    loop {
+        let read = reader.read(&mut buffer);
+        let count = read.map_err(|error| unreadable(&descriptor.digest, error))?;
+        match buffer.get(..count) {
+            Some([]) | None => break,
+            Some(bytes) => writer.write(bytes)?,
+        }
+    }
+    writer.finish(&descriptor.media_type).map(|_| ())
+}
+
+/// Bytes that are read and written at once where whole blobs are copied.
+pub(crate) const COPY_BUFFER: usize = 256 << 10;
+
+/// An error of a verifying reader, with its digest.
+pub(crate) fn unreadable(digest: &Digest, error: std::io::Error) -> BlobError {
+    damage(error).unwrap_or_else(|source| BlobError::Unreadable {
+        digest: digest.clone(),
+        source,
+    })
 }
 
 /// The bytes of one blob, verified while they are read.
@@ -67,25 +125,18 @@ pub fn read_all(
     descriptor: &Descriptor,
     limit: u64,
 ) -> Result<Vec<u8>, BlobError> {
-    let (digest, size) = (descriptor.digest.clone(), descriptor.size);
-    if size > limit {
+    let Descriptor { digest, size, .. } = descriptor;
+    if *size > limit {
         return Err(BlobError::TooLarge {
-            digest,
-            size,
+            digest: digest.clone(),
+            size: *size,
             limit,
         });
     }
     let mut bytes = Vec::new();
-    // The verifying reader reports damage as an io::Error; here it gets its digest back.
-    let read = store
+    store
         .open(descriptor)?
-        .take(size + 1)
-        .read_to_end(&mut bytes);
-    match read {
-        Ok(_) => Ok(bytes),
-        Err(fault) => Err(BlobError::Damaged {
-            digest,
-            fault: fault.to_string(),
-        }),
-    }
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(digest, error))?;
+    Ok(bytes)
 }

@@ -9,7 +9,8 @@ use toml::Value;
 
 use super::args::ImageArgs;
 use super::exit::Failure;
-use super::outputs::PREFIXES;
+use super::request::PREFIXES;
+use super::values::words;
 
 /// The arguments in effect: those of the file, if there is one, and the flags above them.
 pub fn effective(flags: ImageArgs, file: Option<&Path>) -> Result<ImageArgs, Failure> {
@@ -172,10 +173,7 @@ fn text_of(value: Value) -> Result<String, &'static str> {
 ///
 /// Inside, such a list is one JSON text, as a single flag would be; a flag's lone word would be checked for spaces.
 pub mod words_as_array {
-    use plywood::image::wish;
-    use serde::ser::Error;
-
-    use super::{Deserialize, Deserializer, Serializer};
+    use super::{Deserialize, Deserializer, Failure, Serializer, words};
 
     pub fn deserialize<'de, D: Deserializer<'de>>(
         input: D,
@@ -190,7 +188,10 @@ pub mod words_as_array {
         output: S,
     ) -> Result<S::Ok, S::Error> {
         let given = given.as_deref().unwrap_or_default();
-        let words = wish::command("command", given).map_err(S::Error::custom)?;
+        let words = words("", given).map_err(|failure| match failure {
+            Failure::Told(told) => serde::ser::Error::custom(told.message()),
+            _ => serde::ser::Error::custom("not words"),
+        })?;
         output.collect_seq(words)
     }
 }

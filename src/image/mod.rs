@@ -34,6 +34,7 @@ pub use error::ImageError;
 pub use index::Index;
 pub use json::{JsonFault, Raw, canonical, parse_strict};
 pub use load::NESTING_LIMIT;
+pub(crate) use load::read_document;
 pub use manifest::Manifest;
 pub use name::{ImageName, is_ref_name, is_tag};
 pub use platform::{Platform, is_goarch, is_goos, is_variant};

@@ -1,7 +1,22 @@
 //! Where an image goes: a graph of blobs is copied, children before parents.
 
+mod copy;
+mod docker;
+mod docker_manifest;
+mod error;
+mod layout;
+mod oci;
+mod output;
+mod tarball;
+
+pub use copy::{closure, copy_graph};
+pub use docker::DockerArchive;
+pub use error::TargetError;
+pub use layout::LayoutTarget;
+pub use oci::OciArchive;
+pub use output::Output;
+
 use crate::blob::BlobStore;
-use crate::error::ErrorKind;
 use crate::image::IndexEntry;
 
 /// A place that images are copied to; a new output is a new implementation and nothing else.
@@ -11,19 +26,4 @@ pub trait Target {
     /// # Errors
     /// [`TargetError`]; nothing is named then.
     fn send(&mut self, from: &dyn BlobStore, entries: &[IndexEntry]) -> Result<(), TargetError>;
-}
-
-/// An image that could not be sent.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TargetError {}
-
-impl TargetError {
-    pub(crate) fn kind(&self) -> ErrorKind {
-        ErrorKind::Io
-    }
-
-    pub(crate) fn hint(&self) -> Option<String> {
-        None
-    }
 }

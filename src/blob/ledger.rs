@@ -1,0 +1,202 @@
+//! Which files were hashed before, and how they looked then.
+//!
+//! A blob whose size, inode, mtime and ctime are those recorded need not be hashed again. The
+//! records live in memory or in a file that the caller names (a cache), never in a layout: they
+//! differ from machine to machine, and a layout is the same bytes everywhere. A record that is
+//! lost costs a second hashing and nothing else, so nothing here ever fails.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::Stat;
+
+use super::Digest;
+use super::folder::{Folder, Found};
+use super::temporary::{Kind, Temporary};
+
+/// More records than this are not kept.
+const LIMIT: usize = 1 << 16;
+
+/// How a file looked: any write, rename or link changes at least its ctime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stamp {
+    place: (u64, u64),
+    size: u64,
+    modified: (i64, u64),
+    changed: (i64, u64),
+}
+
+impl Stamp {
+    // The field types of `stat` differ from one architecture to the next.
+    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)]
+    pub(crate) fn of(stat: &Stat) -> Self {
+        Self {
+            place: (stat.st_dev as u64, stat.st_ino as u64),
+            size: stat.st_size as u64,
+            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u64),
+            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as u64),
+        }
+    }
+
+    /// Whether the file was last changed before a moment of its file system's clock.
+    ///
+    /// Clocks of file systems tick every few milliseconds: a file changed in the present tick
+    /// could be changed once more and look the same.
+    pub(crate) fn older_than(&self, now: &Self) -> bool {
+        self.changed < now.modified
+    }
+}
+
+/// Records of files that were hashed. Shared by all stores of a process.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    path: Option<PathBuf>,
+    known: Mutex<BTreeMap<(u64, u64), (Digest, Stamp)>>,
+}
+
+impl Ledger {
+    /// Records kept in a file from run to run; a file that cannot be read is taken as empty.
+    pub fn load(path: &Path) -> Self {
+        let known = parse(&std::fs::read_to_string(path).unwrap_or_default());
+        Self {
+            path: Some(path.to_owned()),
+            known: Mutex::new(known),
+        }
+    }
+
+    /// Writes the records together with those that others have written since.
+    ///
+    /// Two that save at the same moment may lose records, which is harmless.
+    pub fn save(&self) {
+        let Some(path) = &self.path else { return };
+        let mut all = parse(&std::fs::read_to_string(path).unwrap_or_default());
+        all.extend(self.lock().iter().map(|(k, v)| (*k, v.clone())));
+        if let Err(error) = write(path, &render(&all)) {
+            tracing::debug!(%error, "records of hashed blobs were not saved");
+        }
+    }
+
+    pub(crate) fn knows(&self, digest: &Digest, stamp: &Stamp) -> bool {
+        let known = self.lock();
+        let found = known.get(&stamp.place);
+        found.is_some_and(|(known, then)| known == digest && then == stamp)
+    }
+
+    pub(crate) fn record(&self, digest: &Digest, stamp: Stamp) {
+        self.lock().insert(stamp.place, (digest.clone(), stamp));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(u64, u64), (Digest, Stamp)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), super::BlobError> {
+    use std::io::Write as _;
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
+    else {
+        return Ok(());
+    };
+    let Some(folder) = Folder::open(parent)? else {
+        return Ok(());
+    };
+    if let Found::Other(_) = folder.find(name)? {
+        return Ok(());
+    }
+    let mut temporary = Temporary::named(&folder, Kind::Layout)?;
+    let written = temporary.file.write_all(text.as_bytes());
+    written.map_err(|source| super::folder::failed("write", temporary.path(), source))?;
+    temporary.replace(&folder, name)
+}
+
+fn render(all: &BTreeMap<(u64, u64), (Digest, Stamp)>) -> String {
+    let mut newest: Vec<_> = all.values().collect();
+    newest.sort_by_key(|(_, stamp)| std::cmp::Reverse(stamp.changed));
+    let mut text = String::new();
+    for (digest, stamp) in newest.into_iter().take(LIMIT) {
+        let Stamp {
+            place: (device, inode),
+            size,
+            modified: (modified, modified_ns),
+            changed: (changed, changed_ns),
+        } = stamp;
+        let _ = writeln!(
+            text,
+            "{digest} {device} {inode} {size} {modified} {modified_ns} {changed} {changed_ns} ."
+        );
+    }
+    text
+}
+
+fn parse(text: &str) -> BTreeMap<(u64, u64), (Digest, Stamp)> {
+    let records = text.lines().filter_map(parse_line);
+    records.map(|(d, s)| (s.place, (d, s))).collect()
+}
+
+fn parse_line(line: &str) -> Option<(Digest, Stamp)> {
+    let mut words = line.split(' ');
+    let digest = words.next()?.parse().ok()?;
+    let mut number = || words.next()?.parse::<i128>().ok();
+    let stamp = Stamp {
+        place: (number()?.try_into().ok()?, number()?.try_into().ok()?),
+        size: number()?.try_into().ok()?,
+        modified: (number()?.try_into().ok()?, number()?.try_into().ok()?),
+        changed: (number()?.try_into().ok()?, number()?.try_into().ok()?),
+    };
+    // The full stop tells a whole line from one that was cut in its last number.
+    (words.next() == Some(".") && words.next().is_none()).then_some((digest, stamp))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(inode: u64) -> Stamp {
+        Stamp {
+            place: (7, inode),
+            size: 3,
+            modified: (-5, 6),
+            changed: (8, inode),
+        }
+    }
+
+    #[test]
+    fn survives_a_file_and_cut_lines() {
+        let ledger = Ledger::default();
+        ledger.record(&Digest::of(b"a"), stamp(1));
+        ledger.record(&Digest::of(b"b"), stamp(2));
+        let text = render(&ledger.lock());
+        assert_eq!(parse(&text), *ledger.lock());
+        for cut in 0..text.len() {
+            let known = ledger.lock();
+            assert!(
+                parse(&text[..cut])
+                    .iter()
+                    .all(|(k, v)| known.get(k) == Some(v))
+            );
+        }
+    }
+
+    #[test]
+    fn knows_exactly_what_was_recorded() {
+        let ledger = Ledger::default();
+        ledger.record(&Digest::of(b"a"), stamp(1));
+        assert!(ledger.knows(&Digest::of(b"a"), &stamp(1)));
+        assert!(!ledger.knows(&Digest::of(b"b"), &stamp(1)));
+        let touched = Stamp {
+            changed: (9, 1),
+            ..stamp(1)
+        };
+        assert!(!ledger.knows(&Digest::of(b"a"), &touched));
+        assert!(stamp(1).older_than(&Stamp {
+            modified: (8, 2),
+            ..stamp(3)
+        }));
+        assert!(!stamp(1).older_than(&Stamp {
+            modified: (8, 1),
+            ..stamp(3)
+        }));
+    }
+}

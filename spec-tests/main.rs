@@ -1,3 +1,7 @@
 //! Promises, chapter by chapter of the image specification, and our own.
 
+mod kit;
+
+mod cli;
 mod layout;
+mod rooms;

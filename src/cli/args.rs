@@ -131,8 +131,8 @@ pub struct Plan {
 pub struct ImageArgs {
     /// Directories and files: content of a directory lands at / (or DEST), a file at /NAME (or DEST)
     ///
-    /// Write `./a:b` as it stands only if `a` is the path and `b` the destination; a path with a colon in its name
-    /// needs a destination too (`./a:b:/`).
+    /// A destination is absolute; any other colon belongs to the path. A path with `:/` in its name needs a
+    /// destination too.
     #[arg(value_name = "PATH[:DEST]", help_heading = "Inputs")]
     #[serde(rename = "paths", skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<PathBuf>,

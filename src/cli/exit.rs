@@ -64,6 +64,15 @@ impl Failure {
         self
     }
 
+    /// The same words as a fault of a given document, not of the command line.
+    #[must_use]
+    pub fn of_input(mut self) -> Self {
+        if let Self::Told(told) = &mut self {
+            told.kind = ErrorKind::Input;
+        }
+        self
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -73,6 +82,18 @@ impl Failure {
         self
     }
 }
+
+macro_rules! from_rooms {
+    ($($fault:ty),*) => {$(
+        impl From<$fault> for Failure {
+            fn from(fault: $fault) -> Self {
+                plywood::Error::from(fault).into()
+            }
+        }
+    )*};
+}
+
+from_rooms!(plywood::image::ImageError);
 
 impl From<plywood::Error> for Failure {
     fn from(error: plywood::Error) -> Self {

@@ -9,8 +9,7 @@ use toml::Value;
 
 use super::args::ImageArgs;
 use super::exit::Failure;
-use super::request::PREFIXES;
-use super::values::words;
+use super::outputs::PREFIXES;
 
 /// The arguments in effect: those of the file, if there is one, and the flags above them.
 pub fn effective(flags: ImageArgs, file: Option<&Path>) -> Result<ImageArgs, Failure> {
@@ -173,7 +172,10 @@ fn text_of(value: Value) -> Result<String, &'static str> {
 ///
 /// Inside, such a list is one JSON text, as a single flag would be; a flag's lone word would be checked for spaces.
 pub mod words_as_array {
-    use super::{Deserialize, Deserializer, Failure, Serializer, words};
+    use plywood::image::wish;
+    use serde::ser::Error;
+
+    use super::{Deserialize, Deserializer, Serializer};
 
     pub fn deserialize<'de, D: Deserializer<'de>>(
         input: D,
@@ -188,10 +190,7 @@ pub mod words_as_array {
         output: S,
     ) -> Result<S::Ok, S::Error> {
         let given = given.as_deref().unwrap_or_default();
-        let words = words("", given).map_err(|failure| match failure {
-            Failure::Told(told) => serde::ser::Error::custom(told.message()),
-            _ => serde::ser::Error::custom("not words"),
-        })?;
+        let words = wish::command("command", given).map_err(S::Error::custom)?;
         output.collect_seq(words)
     }
 }

@@ -3,11 +3,15 @@
 mod args;
 mod build;
 mod completions;
+mod config;
 mod exit;
 mod file;
+mod outputs;
+mod progress;
 mod report;
 mod request;
 mod signals;
+mod sources;
 mod values;
 mod version;
 
@@ -39,7 +43,11 @@ pub fn main() -> ExitCode {
         Ok(interrupt) => interrupt,
         Err(fault) => return exit::report(Err(Failure::io("listen for signals", &fault)), style),
     };
-    let context = Context { style, interrupt };
+    let context = Context {
+        style,
+        quiet: program.manners.quiet,
+        interrupt,
+    };
     let done = std::panic::catch_unwind(AssertUnwindSafe(|| run(&program, &context)));
     match (done, context.interrupt.exit_code()) {
         // What was finished before the signal was noticed is whole, and stays.
@@ -56,6 +64,8 @@ pub fn main() -> ExitCode {
 /// What every verb can use.
 pub struct Context {
     pub style: Style,
+    /// Nothing but errors and results is wanted.
+    pub quiet: bool,
     pub interrupt: Interrupt,
 }
 

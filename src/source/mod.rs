@@ -3,10 +3,24 @@
 //! Every source (a reference-graph file, the local Nix, a directory) is one file here
 //! that makes a [`Closure`]; several are joined into one.
 
+mod closure;
+mod dir;
+mod error;
+mod forms;
+mod graph;
+mod json;
+mod mention;
+mod nix;
+mod text;
+
 use std::path::PathBuf;
 
-use crate::error::ErrorKind;
 use crate::graph::Graph;
+
+pub use dir::DirSource;
+pub use error::{Place, SourceError};
+pub use graph::GraphSource;
+pub use nix::NixSource;
 
 /// One thing that is never split over layers: a store path, a package, a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +55,7 @@ pub enum Content {
 }
 
 /// Components and their references; the graph's paths are exactly the components'.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closure {
     /// In the order of the graph's nodes.
     pub components: Vec<Component>,
@@ -60,17 +74,5 @@ pub trait Source {
     fn load(&self) -> Result<Closure, SourceError>;
 }
 
-/// A source that could not be read or joined.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SourceError {}
-
-impl SourceError {
-    pub(crate) fn kind(&self) -> ErrorKind {
-        ErrorKind::Input
-    }
-
-    pub(crate) fn hint(&self) -> Option<String> {
-        None
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,9 @@ pub enum ErrorKind {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A request that cannot be carried out.
+    #[error(transparent)]
+    Build(#[from] crate::build::BuildError),
     /// Reading graphs, stores and directories.
     #[error(transparent)]
     Source(#[from] crate::source::SourceError),
@@ -55,6 +58,7 @@ pub enum Error {
 macro_rules! each_room {
     ($self:ident, $e:ident => $call:expr) => {
         match $self {
+            Error::Build($e) => $call,
             Error::Source($e) => $call,
             Error::Graph($e) => $call,
             Error::Plan($e) => $call,

@@ -17,5 +17,5 @@ pub mod source;
 pub mod target;
 pub mod tree;
 
-pub use build::{BuildRequest, Outcome, build};
+pub use build::{BuildRequest, Outcome, Planned, build, plan};
 pub use error::{Error, ErrorKind};

@@ -7,6 +7,7 @@ mod dir;
 pub(crate) mod folder;
 mod ledger;
 mod memory;
+mod spool;
 mod store;
 pub(crate) mod temporary;
 mod verify;
@@ -16,6 +17,7 @@ pub use digest::{Algorithm, DiffId, Digest, DigestFault, Hasher};
 pub use dir::{DirStore, SyncMode, Trust};
 pub use ledger::Ledger;
 pub use memory::MemoryStore;
+pub use spool::SpoolStore;
 pub use store::{BlobReader, BlobStore, BlobWriter, Descriptor, read_all};
 pub(crate) use store::{COPY_BUFFER, unreadable};
 

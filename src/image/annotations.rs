@@ -26,7 +26,7 @@ pub const TITLE: &str = "org.opencontainers.image.title";
 pub const STRATEGY: &str = "dev.plywood.strategy";
 /// On a layer's descriptor: the kind of its plan item.
 pub const LAYER_KIND: &str = "dev.plywood.layer.kind";
-/// On a layer's descriptor: how many paths it holds.
+/// On a layer's descriptor: the paths of its components, as a JSON list.
 pub const LAYER_PATHS: &str = "dev.plywood.layer.paths";
 
 /// Keys that the specification defines; all others under its domain are reserved.

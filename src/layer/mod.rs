@@ -5,7 +5,6 @@
 mod build;
 mod codec;
 mod queue;
-pub mod read;
 mod stream;
 pub mod tar;
 

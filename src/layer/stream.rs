@@ -133,6 +133,7 @@ mod tests {
             policy: &policy,
             exclude: &exclude,
             parents: &parents,
+            yielding: false,
             threads: 2,
         };
         TarStream::new(list(request).unwrap())

@@ -53,6 +53,18 @@ pub enum LayerKind {
     Customisation,
 }
 
+impl LayerKind {
+    /// Its name in plans and annotations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Single => "single",
+            Self::Rest => "rest",
+            Self::Customisation => "customisation",
+        }
+    }
+}
+
 /// How many layers a plan may have, and which of them are spoken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

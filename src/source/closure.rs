@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 
-use super::{Closure, Component, Content, SourceError};
+use super::{Closure, Component, Content, Mount, SourceError, nest};
 use crate::graph::{Graph, NodeId, NodeSpec};
 
 impl Closure {
@@ -27,7 +27,8 @@ impl Closure {
     }
 
     /// Everything of all closures. A path in several of them is one node with the references
-    /// of all; directories and files at one path are laid over each other in the order given.
+    /// of all; plain directories and files of which one lands inside another are one node, at
+    /// the place of the uppermost, and laid over each other in the order given.
     ///
     /// # Errors
     /// [`SourceError::Clash`] for a store path that two sources have in different places, or
@@ -36,7 +37,7 @@ impl Closure {
         let mut components: BTreeMap<String, Component> = BTreeMap::new();
         let mut references: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut roots = Vec::new();
-        for closure in closures {
+        for closure in nest::uppermost(closures) {
             for node in closure.graph.nodes() {
                 let targets = closure.graph.references(node).iter();
                 let targets = targets.map(|to| closure.graph.path(*to).to_owned());
@@ -153,13 +154,11 @@ fn merge(first: Component, second: Component) -> Result<Component, SourceError> 
         content,
     } = first;
     let content = match (content, second.content) {
-        (Content::Trees { mut hosts }, Content::Trees { hosts: more }) => {
-            hosts.extend(
-                more.into_iter()
-                    .filter(|host| !hosts.contains(host))
-                    .collect::<Vec<_>>(),
-            );
-            Content::Trees { hosts }
+        (Content::Trees { mut mounts }, Content::Trees { mounts: more }) => {
+            let new = |mount: &Mount| !mounts.contains(mount);
+            let new: Vec<Mount> = more.into_iter().filter(new).collect();
+            mounts.extend(new);
+            Content::Trees { mounts }
         }
         (one, other) if one == other => one,
         (one, other) => {
@@ -185,7 +184,11 @@ impl Content {
     fn into_host(self) -> PathBuf {
         match self {
             Self::Store { host } => host,
-            Self::Trees { hosts } => hosts.into_iter().next().unwrap_or_default(),
+            Self::Trees { mounts } => mounts
+                .into_iter()
+                .next()
+                .map(|mount| mount.host)
+                .unwrap_or_default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Closure, Component, Content, Source, SourceError};
+use super::{Closure, Component, Content, Mount, Source, SourceError};
 use crate::graph::{Graph, NodeSpec};
 
 /// A directory whose content lands at a place in the image, or a single file.
@@ -36,7 +36,10 @@ impl Source for DirSource {
             source,
         })?;
         let content = Content::Trees {
-            hosts: vec![self.host.clone()],
+            mounts: vec![Mount {
+                host: self.host.clone(),
+                dest: path.clone(),
+            }],
         };
         let component = Component {
             path: path.clone(),

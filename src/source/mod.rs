@@ -10,6 +10,7 @@ mod forms;
 mod graph;
 mod json;
 mod mention;
+mod nest;
 mod nix;
 mod text;
 
@@ -47,11 +48,20 @@ pub enum Content {
         /// The file or directory on this machine.
         host: PathBuf,
     },
-    /// Files and directories laid over each other at the component's path.
+    /// Files and directories laid over each other at the component's path or below.
     Trees {
-        /// On this machine, in the order of the command line.
-        hosts: Vec<PathBuf>,
+        /// In the order of the command line.
+        mounts: Vec<Mount>,
     },
+}
+
+/// A plain directory or file and where it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// On this machine.
+    pub host: PathBuf,
+    /// Where it lands in the image, absolute.
+    pub dest: String,
 }
 
 /// Components and their references; the graph's paths are exactly the components'.

@@ -271,9 +271,34 @@ fn directories_at_one_place_are_laid_over_each_other() {
         dir(&src, "/opt"),
     ]);
     let joined = joined.unwrap();
-    let hosts = vec![src.into(), testdata.into()];
-    assert_eq!(joined.components[0].content, Content::Trees { hosts });
+    let mount = |host: &str| Mount {
+        host: host.into(),
+        dest: "/opt".into(),
+    };
+    let mounts = vec![mount(&src), mount(&testdata)];
+    assert_eq!(joined.components[0].content, Content::Trees { mounts });
     assert_eq!(joined.roots, ["/opt"]);
+}
+
+#[test]
+fn a_directory_inside_another_shares_its_component() {
+    let src = format!("{}/src", env!("CARGO_MANIFEST_DIR"));
+    let inputs = || {
+        vec![
+            dir(&src, "/opt/x"),
+            dir(&src, "/optional"),
+            dir(&src, "/opt"),
+        ]
+    };
+    let joined = Closure::join(inputs()).unwrap();
+    assert_eq!(joined.graph.paths(), ["/opt", "/optional"]);
+    let Content::Trees { mounts } = &joined.components[0].content else {
+        panic!("not plain trees");
+    };
+    let dests: Vec<_> = mounts.iter().map(|mount| mount.dest.as_str()).collect();
+    assert_eq!(dests, ["/opt/x", "/opt"]);
+    let whole = Closure::join([inputs(), vec![dir(&src, "/")]].concat()).unwrap();
+    assert_eq!(whole.graph.paths(), ["/"]);
 }
 
 #[test]

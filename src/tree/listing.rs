@@ -23,6 +23,8 @@ pub struct ListRequest<'a> {
     pub exclude: &'a Exclude,
     /// What shared directories look like.
     pub parents: &'a Parents,
+    /// Whether directories that `parents` knows look as there rather than as found.
+    pub yielding: bool,
     /// Threads that may list at once.
     pub threads: usize,
 }
@@ -69,6 +71,9 @@ pub fn list(request: ListRequest) -> Result<Listing, TreeError> {
     } = grown;
     let claims = settle(&mut dirs, &request.parts);
     report(claims, &request.parts)?;
+    if request.yielding {
+        yield_to(request.parents, &mut dirs)?;
+    }
     let order = flatten(&dirs);
     let mut listing = Listing {
         dirs,
@@ -341,6 +346,28 @@ fn same_bytes(dir: &Dir, a: &Node, b: &Node, parts: &[Part]) -> bool {
         at += len as u64;
     }
     true
+}
+
+/// Gives directories the attributes that they have in the layers below.
+fn yield_to(parents: &Parents, dirs: &mut [Dir]) -> Result<(), TreeError> {
+    for dir in dirs {
+        for at in 0..dir.children.len() {
+            if dir.children[at].tag != Tag::Dir {
+                continue;
+            }
+            let path = dir
+                .path
+                .join(dir.name(&dir.children[at]))
+                .unwrap_or_default();
+            if let Some((meta, xattrs)) = parents.attributes(&path)? {
+                let found = &dir.children[at];
+                let mut node = Node::made(Tag::Dir, found.name, found.data, meta);
+                keep_xattrs(dir, &mut node, xattrs);
+                dir.children[at] = node;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn report(claims: Vec<Claim>, parts: &[Part]) -> Result<(), TreeError> {

@@ -63,6 +63,12 @@ impl Exclude {
         })
     }
 
+    /// Whether an entry is left out, itself or with a directory above it.
+    pub fn covers(&self, path: &TreePath) -> bool {
+        let mut above = path.ancestors().chain([path.clone()]);
+        above.any(|path| self.matches(&path.parent().unwrap_or_default(), path.name()))
+    }
+
     fn matches(&self, dir: &TreePath, name: &[u8]) -> bool {
         if self.names.is_empty() && self.paths.is_empty() {
             return false;

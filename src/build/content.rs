@@ -1,0 +1,231 @@
+//! Plan → what each layer is made of on this disk.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::{BuildError, BuildRequest};
+use crate::Error;
+use crate::layer::LayerJob;
+use crate::plan::{LayerKind, LayerPlan, PlanLayer};
+use crate::source::{Closure, Component, Content, Mount};
+use crate::tree::{
+    Entry, Exclude, Flavour, Kind, ListRequest, Listing, Opener, Parents, Part, SymlinkJoin,
+    TreeError, TreePath, list, symlink_join,
+};
+
+/// The opened trees of an image.
+pub(super) struct Trees<'r> {
+    request: &'r BuildRequest,
+    exclude: Exclude,
+    /// By component path.
+    parts: BTreeMap<String, Vec<Part>>,
+    /// By where they land.
+    stores: BTreeMap<TreePath, PathBuf>,
+    top: Vec<Part>,
+    parents: Parents,
+}
+
+impl<'r> Trees<'r> {
+    /// Opens everything that the closure names, before anything is written.
+    pub(super) fn open(request: &'r BuildRequest, closure: &Closure) -> Result<Self, Error> {
+        check_present(closure)?;
+        let mut opener = Opener::default();
+        let (mut parts, mut stores) = (BTreeMap::new(), BTreeMap::new());
+        for component in &closure.components {
+            let opened = open(&mut opener, component)?;
+            if let Content::Store { host } = &component.content {
+                stores.insert(dest(&component.path)?, host.clone());
+            }
+            parts.insert(component.path.clone(), opened);
+        }
+        let mut top = Vec::new();
+        for host in &request.top {
+            top.push(opener.open(host, TreePath::root(), Flavour::Plain)?);
+        }
+        let exclude = Exclude::new(&request.exclude)?;
+        let parents = Parents::of(parts.values().flatten(), request.policy);
+        let trees = Self {
+            request,
+            exclude,
+            parts,
+            stores,
+            top,
+            parents,
+        };
+        trees.check_stores_apart()?;
+        Ok(trees)
+    }
+
+    /// A store path must not also lie inside a plain tree: both layers would have it.
+    fn check_stores_apart(&self) -> Result<(), Error> {
+        for (dest, host) in &self.stores {
+            if let Some((other, _)) = self.parents.claim(dest)? {
+                let (place, first, second) = (dest.display(), host.clone(), other);
+                return Err(TreeError::Conflict {
+                    place,
+                    first,
+                    second,
+                    more: 0,
+                }
+                .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// One job a layer, in the order of the plan; base layers have none.
+    pub(super) fn jobs<'t>(&'t self, plan: &LayerPlan, closure: &Closure) -> Vec<LayerJob<'t>> {
+        let own = plan
+            .layers
+            .iter()
+            .filter(|layer| layer.kind != LayerKind::Base);
+        own.map(|layer| self.job(layer, closure)).collect()
+    }
+
+    fn job<'t>(&'t self, layer: &PlanLayer, closure: &Closure) -> LayerJob<'t> {
+        if layer.kind == LayerKind::Customisation {
+            return LayerJob {
+                list: Box::new(|| self.customisation()),
+                expected: 0,
+            };
+        }
+        let members = layer.members.iter();
+        let parts: Vec<Part> = members
+            .clone()
+            .filter_map(|m| self.parts.get(&m.path))
+            .flatten()
+            .cloned()
+            .collect();
+        let size = |path: &str| {
+            closure
+                .graph
+                .find(path)
+                .and_then(|node| closure.component(node).size)
+        };
+        // A tree of unknown size may be the largest of all.
+        let expected = members
+            .map(|m| size(&m.path).unwrap_or(1 << 40))
+            .fold(0, u64::saturating_add);
+        LayerJob {
+            list: Box::new(move || self.list(parts, Vec::new(), false)),
+            expected,
+        }
+    }
+
+    fn list(
+        &self,
+        parts: Vec<Part>,
+        made: Vec<Entry>,
+        yielding: bool,
+    ) -> Result<Listing, TreeError> {
+        list(ListRequest {
+            parts,
+            made,
+            policy: &self.request.policy,
+            exclude: &self.exclude,
+            parents: &self.parents,
+            yielding,
+            threads: self.request.jobs,
+        })
+    }
+
+    /// The last layer: links to all contents, and the top directories.
+    fn customisation(&self) -> Result<Listing, TreeError> {
+        let mut trees = Vec::new();
+        for path in &self.request.contents {
+            let Some(parts) = self.parts.get(path) else {
+                continue;
+            };
+            let listing = self.list(parts.clone(), Vec::new(), false)?;
+            trees.push(SymlinkJoin {
+                path: TreePath::from_absolute(path).unwrap_or_default(),
+                listing,
+            });
+        }
+        let links = symlink_join(&trees, &self.request.policy)?;
+        drop(trees);
+        let listing = self.list(self.top.clone(), links, true)?;
+        self.check_apart(&listing)?;
+        Ok(listing)
+    }
+
+    /// What the last layer holds must not lie in a layer below it as well.
+    fn check_apart(&self, listing: &Listing) -> Result<(), TreeError> {
+        for entry in listing.entries() {
+            let below = match self.store_above(&entry.path) {
+                Some(host) => Some(host.clone()),
+                None if entry.kind == Kind::Dir => None,
+                None => self.parents.claim(&entry.path)?.map(|(host, _)| host),
+            };
+            if let Some(first) = below {
+                let second = PathBuf::from("the last layer");
+                return Err(TreeError::Conflict {
+                    place: entry.path.display(),
+                    first,
+                    second,
+                    more: 0,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn store_above(&self, path: &TreePath) -> Option<&PathBuf> {
+        let mut above = path.ancestors().chain([path.clone()]);
+        above.find_map(|path| self.stores.get(&path))
+    }
+}
+
+fn open(opener: &mut Opener, component: &Component) -> Result<Vec<Part>, Error> {
+    let dest = dest(&component.path)?;
+    Ok(match &component.content {
+        Content::Store { host } => vec![opener.open(host, dest, Flavour::Store)?],
+        Content::Trees { mounts } => {
+            let open = |mount: &Mount| {
+                Ok(opener.open(&mount.host, self::dest(&mount.dest)?, Flavour::Plain)?)
+            };
+            mounts.iter().map(open).collect::<Result<_, Error>>()?
+        }
+    })
+}
+
+fn dest(path: &str) -> Result<TreePath, BuildError> {
+    TreePath::from_absolute(path).map_err(|fault| BuildError::Path {
+        path: path.to_owned(),
+        fault,
+    })
+}
+
+/// Everything that is missing is told at once.
+fn check_present(closure: &Closure) -> Result<(), BuildError> {
+    let hosts = closure.components.iter().flat_map(hosts);
+    let missing: Vec<&Path> = hosts
+        .filter(|host| host.symlink_metadata().is_err_and(|e| absent(&e)))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let paths = missing
+        .iter()
+        .take(10)
+        .map(|path| (*path).to_owned())
+        .collect();
+    Err(BuildError::Missing {
+        paths,
+        count: missing.len(),
+    })
+}
+
+fn absent(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+    )
+}
+
+pub(super) fn hosts(component: &Component) -> Vec<&Path> {
+    match &component.content {
+        Content::Store { host } => vec![host],
+        Content::Trees { mounts } => mounts.iter().map(|mount| mount.host.as_path()).collect(),
+    }
+}

@@ -1,0 +1,91 @@
+//! What can go wrong between the rooms.
+
+use std::path::PathBuf;
+
+use crate::error::ErrorKind;
+use crate::tree::PathFault;
+
+/// A request that cannot be carried out, although each room could do its part.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Nothing says where the image is to go.
+    #[error("the image has nowhere to go: no output was given")]
+    NoOutput,
+    /// A path of the graph is no place in an image.
+    #[error("the graph's path `{}` {fault}", path.escape_debug())]
+    Path {
+        /// As the graph has it.
+        path: String,
+        /// What is wrong with it.
+        fault: PathFault,
+    },
+    /// Files that the plan needs are not on this machine.
+    #[error("{}", missing_text(paths, *count))]
+    Missing {
+        /// The first ten.
+        paths: Vec<PathBuf>,
+        /// How many in all.
+        count: usize,
+    },
+    /// What is written would become part of what is read.
+    #[error("the output {} lies inside the source {}", output.display(), input.display())]
+    OutputInside {
+        /// Where the image is to go.
+        output: PathBuf,
+        /// What it is made of.
+        input: PathBuf,
+    },
+    /// An output's or input's place cannot be examined.
+    #[error("could not examine {}", path.display())]
+    Examine {
+        /// The place.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+fn missing_text(paths: &[PathBuf], count: usize) -> String {
+    let shown: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let more = count.saturating_sub(shown.len());
+    let more = if more == 0 {
+        String::new()
+    } else {
+        format!(" and {more} more")
+    };
+    let noun = if count == 1 { "path does" } else { "paths do" };
+    format!(
+        "{count} {noun} not exist on this machine: {}{more}",
+        shown.join(", ")
+    )
+}
+
+impl BuildError {
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoOutput => ErrorKind::Usage,
+            Self::Path { .. } | Self::Missing { .. } => ErrorKind::Input,
+            Self::OutputInside { .. } => ErrorKind::Conflict,
+            Self::Examine { .. } => ErrorKind::Io,
+        }
+    }
+
+    pub(crate) fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoOutput => "write a layout with -o oci:DIR",
+            Self::Path { .. } => "only `plan` takes graphs whose paths are not absolute and normal",
+            Self::Missing { .. } => {
+                "if the store lies elsewhere on this disk, name its directory with --store-prefix"
+            }
+            Self::OutputInside { .. } => {
+                "write it elsewhere, or leave it out of the source with --exclude"
+            }
+            Self::Examine { .. } => return None,
+        };
+        Some(hint.to_owned())
+    }
+}

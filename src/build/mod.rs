@@ -1,0 +1,108 @@
+//! The one call that runs the whole line.
+
+mod content;
+mod deliver;
+mod error;
+mod gather;
+mod outcome;
+mod request;
+
+pub use error::BuildError;
+pub use outcome::{LayerOutcome, Outcome};
+pub use request::{BuildRequest, Input, Output, OutputForm};
+
+use crate::Error;
+use crate::image::{Image, ImageLayer, annotations, assemble};
+use crate::layer::{LayerBlob, Progress, build_layers};
+use crate::plan::{LayerKind, LayerPlan, Limits, make};
+use crate::rank::popularity;
+use crate::source::{Closure, Content};
+
+use content::Trees;
+use deliver::Delivery;
+
+/// What goes into an image and how it is layered, before anything is read or written.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// The components and their references.
+    pub closure: Closure,
+    /// Which of them share a layer.
+    pub plan: LayerPlan,
+}
+
+/// Runs the line as far as the plan: sources → closure → ranking → plan.
+///
+/// # Errors
+/// [`Error`] of whichever room failed.
+pub fn plan(request: &BuildRequest) -> Result<Planned, Error> {
+    request.config.check()?;
+    let closure = gather::closure(request)?;
+    let store = closure
+        .components
+        .iter()
+        .any(|c| matches!(c.content, Content::Store { .. }));
+    let customisation = store
+        || closure.graph.is_empty()
+        || !request.contents.is_empty()
+        || !request.top.is_empty();
+    let limits = Limits {
+        max_layers: request.max_layers,
+        base_layers: 0,
+        customisation,
+    };
+    let plan = make(
+        &closure.graph,
+        &popularity(&closure.graph),
+        &request.strategy,
+        limits,
+    )?;
+    Ok(Planned { closure, plan })
+}
+
+/// Runs the line: sources → closure → ranking → plan → layers → image → targets.
+///
+/// The same request and the same sources give the same bytes, whatever `jobs` and
+/// the machine.
+///
+/// # Errors
+/// [`Error`] of whichever room failed; nothing is named in any output then, but
+/// outputs before the one that failed are complete.
+pub fn build(request: &BuildRequest, progress: &dyn Progress) -> Result<Outcome, Error> {
+    let Planned { closure, plan } = self::plan(request)?;
+    deliver::check_outputs(request, &closure)?;
+    let trees = Trees::open(request, &closure)?;
+    let delivery = Delivery::open(request)?;
+    let jobs = trees.jobs(&plan, &closure);
+    let blobs = build_layers(
+        jobs,
+        request.codec,
+        delivery.store(),
+        request.jobs,
+        progress,
+    )?;
+    let image = image(request, &plan, &blobs)?;
+    image.write_to(delivery.store())?;
+    delivery.send(request, &image)?;
+    Ok(outcome::of(request, &plan, &blobs, &image))
+}
+
+fn image(request: &BuildRequest, plan: &LayerPlan, blobs: &[LayerBlob]) -> Result<Image, Error> {
+    let own = plan
+        .layers
+        .iter()
+        .filter(|layer| layer.kind != LayerKind::Base);
+    let mut layers: Vec<ImageLayer> = Vec::new();
+    for (layer, blob) in own.zip(blobs) {
+        let created_by = outcome::description(layer, request);
+        layers.push(ImageLayer {
+            blob: blob.clone(),
+            created_by,
+            annotations: outcome::layer_annotations(layer),
+        });
+    }
+    outcome::limit_annotations(&mut layers);
+    let mut said = request.annotations.clone();
+    said.entry(annotations::STRATEGY.to_owned())
+        .or_insert_with(|| plan.strategy.clone());
+    Ok(assemble(&request.config, None, &layers, &said)?)
+}

@@ -1,0 +1,138 @@
+//! What a build made, and what the image says of its layers.
+
+use crate::blob::{DiffId, Digest};
+use crate::image::{Annotations, Image, ImageLayer, annotations, canonical};
+use crate::layer::LayerBlob;
+use crate::plan::{LayerKind, LayerPlan, PlanLayer};
+
+use super::BuildRequest;
+
+/// What a build made.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Of the manifest.
+    pub digest: Digest,
+    /// Of the configuration: the image ID.
+    pub config_digest: Digest,
+    /// Names under which it can be found.
+    pub tags: Vec<String>,
+    /// Lowest first.
+    pub layers: Vec<LayerOutcome>,
+}
+
+/// One layer that a build made.
+#[derive(Clone, Debug)]
+pub struct LayerOutcome {
+    /// Why it exists.
+    pub kind: LayerKind,
+    /// The blob and its diff ID.
+    pub blob: LayerBlob,
+    /// The components in it.
+    pub paths: Vec<String>,
+}
+
+impl LayerOutcome {
+    /// Digest of the uncompressed tar.
+    pub fn diff_id(&self) -> &DiffId {
+        &self.blob.diff_id
+    }
+}
+
+pub(super) fn of(
+    request: &BuildRequest,
+    plan: &LayerPlan,
+    blobs: &[LayerBlob],
+    image: &Image,
+) -> Outcome {
+    let own = plan
+        .layers
+        .iter()
+        .filter(|layer| layer.kind != LayerKind::Base);
+    let layers = own.zip(blobs).map(|(layer, blob)| LayerOutcome {
+        kind: layer.kind,
+        blob: blob.clone(),
+        paths: paths(layer),
+    });
+    let names = request.names.iter().map(ToString::to_string);
+    let tags = request
+        .outputs
+        .iter()
+        .filter_map(|output| output.tag.clone());
+    let mut tags: Vec<String> = names.chain(tags).collect();
+    tags.dedup();
+    Outcome {
+        digest: image.manifest.descriptor.digest.clone(),
+        config_digest: image.config.descriptor.digest.clone(),
+        tags,
+        layers: layers.collect(),
+    }
+}
+
+fn paths(layer: &PlanLayer) -> Vec<String> {
+    layer
+        .members
+        .iter()
+        .map(|member| member.path.clone())
+        .collect()
+}
+
+/// How many paths a history entry names; the annotations name all.
+const NAMED: usize = 12;
+
+/// What is in a layer, in words: its history entry.
+pub(super) fn description(layer: &PlanLayer, request: &BuildRequest) -> String {
+    if layer.kind == LayerKind::Customisation {
+        return match request.contents.as_slice() {
+            [] => "plywood: customisation".to_owned(),
+            contents => format!("plywood: links to {}", some(contents)),
+        };
+    }
+    format!("plywood: {}", some(&paths(layer)))
+}
+
+fn some(paths: &[String]) -> String {
+    let shown = paths
+        .iter()
+        .take(NAMED)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(" ");
+    match paths.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// The plan, kept in the image: so the previous image is all the state there is.
+pub(super) fn layer_annotations(layer: &PlanLayer) -> Annotations {
+    let kind = layer.kind.name().to_owned();
+    let mut said = Annotations::from([(annotations::LAYER_KIND.to_owned(), kind)]);
+    if !layer.members.is_empty() {
+        let list = canonical(&paths(layer).into());
+        said.insert(
+            annotations::LAYER_PATHS.to_owned(),
+            String::from_utf8_lossy(&list).into_owned(),
+        );
+    }
+    said
+}
+
+/// Registries need take manifests of 4 MiB only: beyond half of that the longest
+/// lists of paths are left out.
+pub(super) fn limit_annotations(layers: &mut [ImageLayer]) {
+    const MOST: usize = 2 << 20;
+    let length = |layer: &ImageLayer| {
+        layer
+            .annotations
+            .get(annotations::LAYER_PATHS)
+            .map_or(0, String::len)
+    };
+    let mut total: usize = layers.iter().map(length).sum();
+    while total > MOST {
+        let Some(longest) = layers.iter_mut().max_by_key(|layer| length(layer)) else {
+            return;
+        };
+        total -= length(longest);
+        longest.annotations.remove(annotations::LAYER_PATHS);
+    }
+}

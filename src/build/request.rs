@@ -1,0 +1,114 @@
+//! [`BuildRequest`]: everything that decides an image and where it goes, as meant.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::blob::SyncMode;
+use crate::image::{Annotations, ConfigSpec, ImageName};
+use crate::layer::Codec;
+use crate::layout::OnWait;
+use crate::source::{DirSource, GraphSource, NixSource};
+use crate::tree::Policy;
+
+/// One of the things that an image is made of.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A reference graph in any of the known forms.
+    Graph(GraphSource),
+    /// Paths of the local Nix store, with their closure.
+    Nix(NixSource),
+    /// A directory or file.
+    Dir(DirSource),
+}
+
+/// Everything that decides an image and where it goes.
+#[derive(Clone)]
+pub struct BuildRequest {
+    /// What goes in, in the order of the command line.
+    pub inputs: Vec<Input>,
+    /// Store paths whose closure goes in and which are joined at `/`.
+    pub contents: Vec<String>,
+    /// Directories whose content goes into the last layer.
+    pub top: Vec<PathBuf>,
+    /// Paths of the graph that hold others together and do not go in themselves:
+    /// the file of the graph, of the configuration.
+    pub wrappers: Vec<String>,
+    /// Patterns of what is left out of plain directories.
+    pub exclude: Vec<String>,
+    /// How the attributes of files are recorded.
+    pub policy: Policy,
+    /// What the image says about itself.
+    pub config: ConfigSpec,
+    /// Annotations of the manifest.
+    pub annotations: Annotations,
+    /// Name of the layering strategy, with or without its version.
+    pub strategy: String,
+    /// Most layers that the image may have, everything counted.
+    pub max_layers: usize,
+    /// How layers are stored.
+    pub codec: Codec,
+    /// Workers; at least one.
+    pub jobs: usize,
+    /// Whether what is written survives a power cut.
+    pub sync: SyncMode,
+    /// How long to wait for other writers of a layout.
+    pub lock_timeout: Option<Duration>,
+    /// Told when another writer is waited for.
+    pub on_wait: Option<OnWait>,
+    /// Where the image goes.
+    pub outputs: Vec<Output>,
+    /// What it is called.
+    pub names: Vec<ImageName>,
+    /// A directory for what has no place of its own while no output is a layout.
+    pub temporary: PathBuf,
+}
+
+impl Default for BuildRequest {
+    fn default() -> Self {
+        Self {
+            inputs: Vec::new(),
+            contents: Vec::new(),
+            top: Vec::new(),
+            wrappers: Vec::new(),
+            exclude: Vec::new(),
+            policy: Policy::default(),
+            config: ConfigSpec::default(),
+            annotations: Annotations::new(),
+            strategy: "popularity".to_owned(),
+            max_layers: 100,
+            codec: Codec::Zstd(3),
+            jobs: 1,
+            sync: SyncMode::Full,
+            lock_timeout: None,
+            on_wait: None,
+            outputs: Vec::new(),
+            names: Vec::new(),
+            temporary: PathBuf::from("/tmp"),
+        }
+    }
+}
+
+/// One place that the image goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// In which form.
+    pub form: OutputForm,
+    /// A path, or standard output if `None`.
+    pub path: Option<PathBuf>,
+    /// A name for `index.json` beside those of the request.
+    pub tag: Option<String>,
+}
+
+/// The forms that an image can be written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputForm {
+    /// An image layout directory.
+    Layout,
+    /// A layout in a tar archive, with docker's `manifest.json` unless it is refused.
+    OciArchive {
+        /// Whether docker's `manifest.json` is added.
+        docker_manifest: bool,
+    },
+    /// What `docker save` wrote before it knew layouts.
+    DockerArchive,
+}

@@ -13,7 +13,7 @@ use plywood::blob::{
 use plywood::image::{IndexEntry, Platform, canonical, media};
 use plywood::layout::{GcOptions, Layout, LayoutError, WriteOptions};
 use plywood::target::{
-    DockerArchive, LayoutTarget, OciArchive, Output, Target as _, closure, copy_graph,
+    ArchiveStore, DockerArchive, LayoutTarget, OciArchive, Output, Target as _, closure, copy_graph,
 };
 use serde_json::{Value, json};
 
@@ -837,4 +837,58 @@ fn devices_and_links_are_written_through() {
             .file_type()
             .is_char_device()
     );
+}
+
+#[test]
+fn archives_are_read_where_they_are() {
+    let home = tempfile::tempdir().unwrap();
+    let memory = MemoryStore::default();
+    let entry = image(&memory, "one", "v1");
+    let sent = std::slice::from_ref(&entry);
+    let (oci, docker) = (home.path().join("o.tar"), home.path().join("d.tar"));
+    OciArchive::new(file_output(&oci))
+        .send(&memory, sent)
+        .unwrap();
+    DockerArchive::new(file_output(&docker))
+        .send(&memory, sent)
+        .unwrap();
+
+    let store = ArchiveStore::open(&oci).unwrap();
+    assert_eq!(store.entries(), sent);
+    let layout = open(&home.path().join("a"));
+    LayoutTarget::new(&layout)
+        .send(&store, store.entries())
+        .unwrap();
+    assert_whole(layout.path(), &["v1"]);
+
+    let store = ArchiveStore::open(&docker).unwrap();
+    assert_eq!(store.entries()[0].annotations, entry.annotations);
+    let layout = open(&home.path().join("b"));
+    LayoutTarget::new(&layout)
+        .send(&store, store.entries())
+        .unwrap();
+    assert_whole(layout.path(), &["v1"]);
+    // Config and layer are the same, and the manifest that is made for them says as much.
+    let names = |name| names(&home.path().join(name).join("blobs/sha256"));
+    assert_eq!(names("a"), names("b"));
+
+    let whole = fs::read(&oci).unwrap();
+    let mut flipped = whole.clone();
+    let place = whole.windows(3).position(|w| w == b"one").unwrap();
+    flipped[place] ^= 1;
+    let cases: [(&[u8], &str); 5] = [
+        (b"", "there is neither index.json nor manifest.json in it"),
+        (b"\x1f\x8b\x08", "it is compressed with gzip"),
+        (&whole[..4000], "it is cut short in"),
+        (&[b'x'; 2000], "cannot be read as an archive of images"),
+        (&flipped, "is damaged: its bytes have the digest"),
+    ];
+    for (bytes, fault) in cases {
+        fs::write(&oci, bytes).unwrap();
+        let layout = open(&home.path().join("c"));
+        let read = ArchiveStore::open(&oci)
+            .and_then(|store| LayoutTarget::new(&layout).send(&store, store.entries()));
+        let error = read.unwrap_err().to_string();
+        assert!(error.contains(fault), "{error}");
+    }
 }

@@ -307,7 +307,7 @@ impl BlobStore for DirStore {
         match drain(&mut Verifying::new(&file, descriptor), descriptor) {
             Err(BlobError::Damaged { .. }) => return Ok(false),
             result => result?,
-        };
+        }
         if self.writes == Some(SyncMode::Full) {
             // Whoever wrote it may not have cared.
             let path = self.path_of(&descriptor.digest);

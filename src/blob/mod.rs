@@ -20,6 +20,7 @@ pub use memory::MemoryStore;
 pub use spool::SpoolStore;
 pub use store::{BlobReader, BlobStore, BlobWriter, Descriptor, read_all};
 pub(crate) use store::{COPY_BUFFER, unreadable};
+pub(crate) use verify::verifying;
 
 use std::io;
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::{BlobError, Descriptor, Digest, Hasher};
+use super::{BlobError, BlobReader, Descriptor, Digest, Hasher};
 
 /// Passes bytes through and compares size and digest at the end of the stream.
 pub(crate) struct Verifying<R> {
@@ -63,6 +63,14 @@ impl<R: Read> Read for Verifying<R> {
         }
         Ok(count)
     }
+}
+
+/// Holds the bytes of any reader against a descriptor.
+pub(crate) fn verifying<'a>(
+    inner: impl Read + Send + 'a,
+    descriptor: &Descriptor,
+) -> BlobReader<'a> {
+    Box::new(Verifying::new(inner, descriptor))
 }
 
 /// The blob error inside an I/O error of a [`Verifying`] reader, if it is one.

@@ -35,7 +35,7 @@ pub enum LayoutError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: ImageError,
+        source: Box<ImageError>,
     },
     /// An `index.json` that is no file to read; it is never overwritten.
     #[error("{} {fault}", path.display())]
@@ -51,7 +51,7 @@ pub enum LayoutError {
         /// The layout.
         path: PathBuf,
         /// What is wrong with which document.
-        source: ImageError,
+        source: Box<ImageError>,
     },
     /// A name that the layout does not have.
     #[error("{} has no image `{name}`: {}", path.display(), known_names(known))]

@@ -87,7 +87,7 @@ impl Layout {
                 let listed = successors(&self.blobs, &descriptor);
                 queue.extend(listed.map_err(|source| LayoutError::Graph {
                     path: self.path().to_owned(),
-                    source,
+                    source: Box::new(source),
                 })?);
             }
         }

@@ -166,7 +166,9 @@ impl Layout {
     /// [`LayoutError`]; no name has changed then, unless only the last flush failed.
     pub fn publish(&self, entries: &[IndexEntry]) -> Result<(), LayoutError> {
         self.edit(|index| {
-            entries.iter().for_each(|entry| document::put(index, entry));
+            for entry in entries {
+                document::put(index, entry);
+            }
             Ok(())
         })
     }
@@ -228,16 +230,16 @@ impl Layout {
     fn read_index(&self) -> Result<Option<Raw<Index>>, LayoutError> {
         let refused = |source| LayoutError::Index {
             path: self.folder().path_of(INDEX),
-            source,
+            source: Box::new(source),
         };
         let Some(bytes) = survey::read_index(self.folder())? else {
             return Ok(None);
         };
-        let bytes = bytes.map_err(|fault| self.damaged(fault))?;
+        let bytes = bytes.map_err(|fault| self.damaged(&fault))?;
         Index::parse(bytes).map(Some).map_err(refused)
     }
 
-    fn damaged(&self, fault: impl ToString) -> LayoutError {
+    fn damaged(&self, fault: &dyn std::fmt::Display) -> LayoutError {
         LayoutError::Damaged {
             path: self.folder().path_of(INDEX),
             fault: fault.to_string(),
@@ -257,7 +259,7 @@ impl Layout {
         let first = old.is_none();
         let mut index = match old {
             // Parsed a second time, into plain JSON: editing that knows less keeps more.
-            Some(old) => parse_strict(&old.bytes).map_err(|fault| self.damaged(fault))?,
+            Some(old) => parse_strict(&old.bytes).map_err(|fault| self.damaged(&fault))?,
             None => document::empty(),
         };
         change(&mut index)?;

@@ -1,14 +1,18 @@
 //! Where an image goes: a graph of blobs is copied, children before parents.
 
+mod archive;
 mod copy;
 mod docker;
+mod docker_archive;
 mod docker_manifest;
 mod error;
 mod layout;
+mod members;
 mod oci;
 mod output;
 mod tarball;
 
+pub use archive::ArchiveStore;
 pub use copy::{closure, copy_graph};
 pub use docker::DockerArchive;
 pub use error::TargetError;

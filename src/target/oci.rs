@@ -44,10 +44,13 @@ impl Target for OciArchive {
             .map(|descriptor| (descriptor.digest.clone(), descriptor))
             .collect();
         let mut index = empty_index();
-        entries.iter().for_each(|entry| put(&mut index, entry));
-        let docker = match self.docker_manifest {
-            true => items(from, entries),
-            false => Vec::new(),
+        for entry in entries {
+            put(&mut index, entry);
+        }
+        let docker = if self.docker_manifest {
+            items(from, entries)
+        } else {
+            Vec::new()
         };
         self.output.write(|out, place| {
             let failed = |source| TargetError::Write {

@@ -5,6 +5,7 @@
 mod build;
 mod codec;
 mod queue;
+pub mod read;
 mod stream;
 pub mod tar;
 

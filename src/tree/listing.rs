@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use super::node::{Dir, MADE, Node, Span, Tag};
 use super::part::{Flavour, Part};
-use super::walk::{Devices, Walk, walk};
+use super::scan::Devices;
+use super::walk::{Walk, walk};
 use super::{
     Device, Entry, Exclude, Kind, Meta, Mtime, Parents, Policy, TreeError, TreePath, Xattrs,
 };

@@ -4,6 +4,7 @@
 //! parent included, each entry with the way back to its bytes.
 
 mod entry;
+mod exclude;
 mod join;
 mod listing;
 mod node;
@@ -12,17 +13,18 @@ mod parents;
 mod part;
 mod path;
 mod root;
+mod scan;
 mod walk;
 mod xattr;
 
 pub use entry::{Device, Entry, Kind, Meta, Mtime, Xattrs};
+pub use exclude::Exclude;
 pub use join::{SymlinkJoin, symlink_join};
 pub use listing::{ListRequest, Listing, list};
 pub use normalise::{ModeRule, MtimeRule, OwnerRule, Policy, XattrRule};
 pub use parents::Parents;
 pub use part::{Flavour, Opener, Part};
 pub use path::{PATH_LIMIT, PathFault, TreePath};
-pub use walk::Exclude;
 
 use std::io;
 use std::path::{Path, PathBuf};

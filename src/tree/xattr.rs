@@ -45,6 +45,12 @@ pub(super) fn read(
     Ok(found)
 }
 
+/// Whether the file there has no extended attributes at all, as far as can be seen.
+pub(super) fn none_at(path: &CStr) -> bool {
+    let mut room = [0; 512];
+    matches!(llistxattr(path, &mut room), Ok(0) | Err(Errno::NOTSUP))
+}
+
 fn check(name: &[u8], value: &[u8]) -> Result<(), XattrFault> {
     let shown = name.escape_ascii();
     let refuse = |why: &str| {

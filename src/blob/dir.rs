@@ -3,11 +3,12 @@
 //! A blob is under its final name when it is whole, never before, and is trusted there only if it
 //! was hashed and has not been touched since.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::folder::{Folder, Found, failed};
 use super::ledger::{Ledger, Stamp};
@@ -28,7 +29,8 @@ pub struct DirStore {
     writes: Option<SyncMode>,
     unnamed: AtomicBool,
     ledger: Arc<Ledger>,
-    fresh: Mutex<Vec<(Digest, Stamp)>>,
+    /// What was written or hashed here, and how it looked then.
+    fresh: Mutex<BTreeMap<Digest, Stamp>>,
 }
 
 /// Whether blobs are on stable storage when `finish` returns.
@@ -157,7 +159,7 @@ impl DirStore {
     ///
     /// To be called last; nothing here can fail.
     pub fn remember(&self) {
-        let fresh = std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner));
+        let fresh = self.fresh().clone();
         // A file that is not on stable storage may come back from a crash as anything.
         if fresh.is_empty() || self.writes != Some(SyncMode::Full) {
             return;
@@ -229,8 +231,16 @@ impl DirStore {
     }
 
     fn note(&self, digest: &Digest, stamp: Stamp) {
-        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        fresh.push((digest.clone(), stamp));
+        self.fresh().insert(digest.clone(), stamp);
+    }
+
+    fn knows(&self, digest: &Digest, stamp: &Stamp) -> bool {
+        self.fresh().get(digest) == Some(stamp) || self.ledger.knows(digest, stamp)
+    }
+
+    // A panic elsewhere cannot leave the map half-changed.
+    fn fresh(&self) -> MutexGuard<'_, BTreeMap<Digest, Stamp>> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn find(&self, digest: &Digest) -> Result<Found, BlobError> {
@@ -301,7 +311,7 @@ impl BlobStore for DirStore {
             Err(BlobError::Missing { .. } | BlobError::Damaged { .. }) => return Ok(false),
             result => result?,
         };
-        if self.ledger.knows(&descriptor.digest, &stamp) {
+        if self.knows(&descriptor.digest, &stamp) {
             return Ok(true);
         }
         match drain(&mut Verifying::new(&file, descriptor), descriptor) {

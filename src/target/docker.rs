@@ -11,7 +11,8 @@ use super::oci::pour;
 use super::tarball::Tarball;
 use super::{Output, Target, TargetError};
 use crate::blob::{BlobStore, COPY_BUFFER, Descriptor, DiffId, Hasher, unreadable};
-use crate::image::{Image, ImageError, IndexEntry, media};
+use crate::image::{Image, ImageError, IndexEntry};
+use crate::layer::read::{decompress, tar_limit};
 
 /// Writes one archive per [`send`](Target::send).
 pub struct DockerArchive {
@@ -123,14 +124,7 @@ fn measure(
 fn plain_tar<'a>(
     from: &'a dyn BlobStore,
     layer: &Descriptor,
-) -> Result<Box<dyn Read + 'a>, TargetError> {
-    let stored = from.open(layer)?;
-    Ok(match media::layer(&layer.media_type) {
-        Some(media::LAYER_GZIP) => Box::new(flate2::read::MultiGzDecoder::new(stored)),
-        Some(media::LAYER_ZSTD) => {
-            let decoder = zstd::stream::read::Decoder::new(stored);
-            Box::new(decoder.map_err(|error| unreadable(&layer.digest, error))?)
-        }
-        _ => stored,
-    })
+) -> Result<impl Read + 'a, TargetError> {
+    let limit = tar_limit(layer.size);
+    Ok(decompress(&layer.media_type, from.open(layer)?, limit))
 }

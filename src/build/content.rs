@@ -38,6 +38,7 @@ impl<'r> Trees<'r> {
             }
             parts.insert(component.path.clone(), opened);
         }
+        check_nested(&stores)?;
         let mut top = Vec::new();
         for host in &request.top {
             top.push(opener.open(host, TreePath::root(), Flavour::Plain)?);
@@ -187,6 +188,18 @@ fn open(opener: &mut Opener, component: &Component) -> Result<Vec<Part>, Error> 
             mounts.iter().map(open).collect::<Result<_, Error>>()?
         }
     })
+}
+
+/// In their order a path stands right before what lies inside it.
+fn check_nested(stores: &BTreeMap<TreePath, PathBuf>) -> Result<(), BuildError> {
+    let mut pairs = stores.keys().zip(stores.keys().skip(1));
+    match pairs.find(|(outer, inner)| outer.contains(inner)) {
+        None => Ok(()),
+        Some((outer, inner)) => Err(BuildError::Nested {
+            outer: outer.display(),
+            inner: inner.display(),
+        }),
+    }
 }
 
 fn dest(path: &str) -> Result<TreePath, BuildError> {

@@ -20,6 +20,14 @@ pub enum BuildError {
         /// What is wrong with it.
         fault: PathFault,
     },
+    /// A path of the graph lies inside another one, which would put its files into two layers.
+    #[error("the graph's path {inner} lies inside {outer}, which is a path of its own")]
+    Nested {
+        /// The path that holds the other.
+        outer: String,
+        /// The path inside it.
+        inner: String,
+    },
     /// Files that the plan needs are not on this machine.
     #[error("{}", missing_text(paths, *count))]
     Missing {
@@ -69,7 +77,7 @@ impl BuildError {
         match self {
             Self::NoOutput => ErrorKind::Usage,
             Self::Path { .. } | Self::Missing { .. } => ErrorKind::Input,
-            Self::OutputInside { .. } => ErrorKind::Conflict,
+            Self::Nested { .. } | Self::OutputInside { .. } => ErrorKind::Conflict,
             Self::Examine { .. } => ErrorKind::Io,
         }
     }
@@ -78,6 +86,7 @@ impl BuildError {
         let hint = match self {
             Self::NoOutput => "write a layout with -o oci:DIR",
             Self::Path { .. } => "only `plan` takes graphs whose paths are not absolute and normal",
+            Self::Nested { .. } => "leave one of the two out of the graph",
             Self::Missing { .. } => {
                 "if the store lies elsewhere on this disk, name its directory with --store-prefix"
             }

@@ -24,6 +24,8 @@ pub(super) fn closure(request: &BuildRequest) -> Result<Closure, Error> {
         closures.push(closure);
     }
     let joined = Closure::join(closures)?;
+    // Those of the joined closure, because a tree that lands inside another is found at its place.
+    roots.extend(joined.roots.iter().cloned());
     roots.extend(joined.mentioned_in(&texts));
     let roots: Vec<String> = roots.into_iter().collect();
     Ok(joined.restrict_to_roots(&roots)?)
@@ -41,9 +43,8 @@ fn own_roots(closure: &Closure, request: &BuildRequest, texts: &[&str]) -> Vec<S
     let wanted = |path: &String| closure.graph.find(path).is_some();
     let asked = request.contents.iter().any(wanted) || !closure.mentioned_in(texts).is_empty();
     match (closure.roots.is_empty(), asked) {
-        (false, _) => closure.roots.clone(),
-        (true, true) => Vec::new(),
         (true, false) => closure.graph.paths().to_vec(),
+        _ => Vec::new(),
     }
 }
 

@@ -12,7 +12,7 @@ pub use outcome::{LayerOutcome, Outcome};
 pub use request::{BuildRequest, Input, Output, OutputForm};
 
 use crate::Error;
-use crate::image::{Image, ImageLayer, annotations, assemble};
+use crate::image::{Image, ImageLayer, annotations, assemble, rehearse};
 use crate::layer::{LayerBlob, Progress, build_layers};
 use crate::plan::{LayerKind, LayerPlan, Limits, make};
 use crate::rank::popularity;
@@ -35,7 +35,7 @@ pub struct Planned {
 /// # Errors
 /// [`Error`] of whichever room failed.
 pub fn plan(request: &BuildRequest) -> Result<Planned, Error> {
-    request.config.check()?;
+    rehearse(&request.config, None, &request.annotations)?;
     let closure = gather::closure(request)?;
     let store = closure
         .components

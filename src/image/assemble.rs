@@ -26,10 +26,11 @@ pub fn assemble(
     layers: &[ImageLayer],
     annotations: &Annotations,
 ) -> Result<Image, ImageError> {
-    spec.check()?;
-    annotations::check("annotation", annotations)?;
-    let config = config_document(spec, base, layers)?;
-    let config = written("config", &config, ImageConfig::parse)?;
+    if layers.is_empty() && base.is_none_or(|base| base.config.value.diff_ids.is_empty()) {
+        let fault = "has no layer; the schema wants at least one";
+        return Err(ImageError::wish("image", "", fault));
+    }
+    let config = config(spec, base, layers, annotations)?;
     let manifest = manifest(spec, base, layers, &config, annotations);
     let manifest = written("manifest", &manifest, Manifest::parse)?;
     Ok(Image {
@@ -37,6 +38,30 @@ pub fn assemble(
         config,
         name: None,
     })
+}
+
+/// Refuses, before there are layers, what [`assemble`] would refuse of the wishes.
+///
+/// # Errors
+/// As [`assemble`], but for the number of layers and the size of documents that list them.
+pub fn rehearse(
+    spec: &ConfigSpec,
+    base: Option<&Image>,
+    annotations: &Annotations,
+) -> Result<(), ImageError> {
+    config(spec, base, &[], annotations).map(drop)
+}
+
+fn config(
+    spec: &ConfigSpec,
+    base: Option<&Image>,
+    layers: &[ImageLayer],
+    annotations: &Annotations,
+) -> Result<Raw<ImageConfig>, ImageError> {
+    spec.check()?;
+    annotations::check("annotation", annotations)?;
+    let config = config_document(spec, base, layers)?;
+    written("config", &config, ImageConfig::parse)
 }
 
 /// Serialises a new document, and reads it again under the rules for documents of others.
@@ -96,7 +121,7 @@ fn config_document(
         }
     }
     document.insert("config".into(), runtime.into());
-    document.insert("rootfs".into(), rootfs(base, layers)?);
+    document.insert("rootfs".into(), rootfs(base, layers));
     document.insert("history".into(), history(spec, base, layers).into());
     Ok(document.into())
 }
@@ -137,20 +162,13 @@ fn set_platform(
     }
 }
 
-fn rootfs(base: Option<&Image>, layers: &[ImageLayer]) -> Result<Value, ImageError> {
+fn rootfs(base: Option<&Image>, layers: &[ImageLayer]) -> Value {
     let below = base
         .into_iter()
         .flat_map(|base| &base.config.value.diff_ids);
     let own = layers.iter().map(|layer| &layer.blob.diff_id);
     let ids: Vec<_> = below.chain(own).map(ToString::to_string).collect();
-    if ids.is_empty() {
-        return Err(ImageError::wish(
-            "image",
-            "",
-            "has no layer; the schema wants at least one",
-        ));
-    }
-    Ok(json!({ "type": "layers", "diff_ids": ids }))
+    json!({ "type": "layers", "diff_ids": ids })
 }
 
 /// The base's steps as they are, then one a layer.

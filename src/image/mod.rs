@@ -26,7 +26,7 @@ pub mod wish;
 mod tests;
 
 pub use annotations::Annotations;
-pub use assemble::assemble;
+pub use assemble::{assemble, rehearse};
 pub use config::{History, ImageConfig};
 pub use descriptor::IndexEntry;
 pub use document::DOCUMENT_LIMIT;

@@ -51,6 +51,10 @@ pub fn command(what: &'static str, given: &[String]) -> Result<Vec<String>, Imag
     if single.trim_start().starts_with('[') {
         return words(what, single);
     }
+    if single.is_empty() {
+        let hint = "write [] for no words at all";
+        return Err(ImageError::wish(what, single, "is an empty word").with_hint(hint));
+    }
     if single.contains(char::is_whitespace) {
         let parts: Vec<_> = single.split_whitespace().collect();
         let hint = format!(
@@ -155,7 +159,7 @@ mod tests {
             error.hint().unwrap(),
             r#"write ["/bin/x","-v"], or give the flag once for each word"#
         );
-        assert!(command(&["[1]"]).is_err());
+        assert!(command(&["[1]"]).is_err() && command(&[""]).is_err());
     }
 
     #[test]

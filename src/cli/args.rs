@@ -72,10 +72,78 @@ pub enum Verb {
     ///
     /// Takes the arguments of `build`. From graph files alone, no store path is read on disk.
     Plan(Box<Plan>),
+    /// Give an image of a layout one more name
+    Tag(Tag),
+    /// Take names away from the images of a layout; their blobs stay until `gc`
+    Untag(Untag),
+    /// Remove the blobs of a layout that no name leads to, and what dead processes left
+    Gc(Gc),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page of plywood or of one verb
     Man(Man),
+}
+
+#[derive(Debug, Args)]
+pub struct Tag {
+    /// The image: a layout directory, with a tag or digest if it holds several images
+    #[arg(value_name = "[oci:]DIR[:TAG|@DIGEST]")]
+    pub image: PathBuf,
+
+    /// The new name: TAG alone keeps the repository that the image is named after
+    #[arg(value_name = "[REPO:]TAG", required = true)]
+    pub names: Vec<String>,
+
+    #[command(flatten)]
+    pub writing: Writing,
+}
+
+#[derive(Debug, Args)]
+pub struct Untag {
+    /// The layout directory
+    #[arg(value_name = "[oci:]DIR")]
+    pub layout: PathBuf,
+
+    /// The tags to take away
+    #[arg(value_name = "TAG", required = true)]
+    pub tags: Vec<String>,
+
+    #[command(flatten)]
+    pub writing: Writing,
+}
+
+#[derive(Debug, Args)]
+pub struct Gc {
+    /// The layout directory
+    #[arg(value_name = "[oci:]DIR")]
+    pub layout: PathBuf,
+
+    /// Only tell what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Keep what was written less long ago; plywood's own writers are safe in any case
+    #[arg(long, value_name = "SECS|Nm|Nh|Nd", default_value = "0")]
+    pub min_age: String,
+
+    /// Tell what is removed as JSON ("version": 1)
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub writing: Writing,
+}
+
+/// How an existing layout is changed.
+#[derive(Debug, Args)]
+pub struct Writing {
+    /// Give up after so many seconds of waiting for other writers [default: wait]
+    #[arg(long, value_name = "SECS")]
+    pub lock_timeout: Option<u64>,
+
+    /// Whether the change is on stable storage when plywood ends
+    #[arg(long, value_name = "full|none", default_value = "full")]
+    pub sync: String,
 }
 
 #[derive(Debug, Args)]
@@ -162,10 +230,10 @@ pub struct ImageArgs {
 
     /// Directory whose content goes on top, into the last layer
     #[arg(long, value_name = "DIR", help_heading = "Inputs")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub top: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub top: Vec<PathBuf>,
 
-    /// Leave out what matches, as in .gitignore without negation
+    /// Leave out of directories what matches: a name anywhere, or, with a `/` in it, a path from the image's root
     #[arg(long, value_name = "GLOB", help_heading = "Inputs")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
@@ -343,7 +411,7 @@ pub struct ImageArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compression: Option<String>,
 
-    /// Write what an old consumer can read: docker20 (Docker up to 24) means gzip layers
+    /// Write what an old consumer can read: docker20 (Docker 20.10) means gzip layers
     #[arg(long, value_name = "CONSUMER", help_heading = "Layers")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compat: Option<String>,
@@ -371,6 +439,11 @@ pub struct ImageArgs {
     )]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub output: Vec<PathBuf>,
+
+    /// Give up after so many seconds of waiting for other writers of a layout [default: wait]
+    #[arg(long, value_name = "SECS", help_heading = "Outputs")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock_timeout: Option<u64>,
 
     /// Name of the image in every output
     #[arg(short, long, value_name = "REPO[:TAG]", help_heading = "Outputs")]

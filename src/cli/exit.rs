@@ -93,7 +93,7 @@ macro_rules! from_rooms {
     )*};
 }
 
-from_rooms!(plywood::image::ImageError);
+from_rooms!(plywood::image::ImageError, plywood::layout::LayoutError);
 
 impl From<plywood::Error> for Failure {
     fn from(error: plywood::Error) -> Self {
@@ -139,11 +139,6 @@ pub fn report(done: Done, style: Style) -> ExitCode {
 }
 
 impl Told {
-    /// The first line, without its label.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
     fn text(&self, style: Style) -> String {
         let mut lines = vec![format!(
             "{} {}",
@@ -163,6 +158,7 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::args::ColorWhen;
 
     #[test]
     fn lines_in_order_and_nothing_raw() {
@@ -173,7 +169,7 @@ mod tests {
             panic!("not told")
         };
         assert_eq!(
-            told.text(Style::plain()),
+            told.text(Style::choose(ColorWhen::Never)),
             "error: bad name \\u{1b}[31mred\ncaused by: a\n  b\nhint: try again\n"
         );
     }

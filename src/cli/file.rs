@@ -85,17 +85,21 @@ fn merge(mut flags: ImageArgs, mut file: ImageArgs) -> ImageArgs {
         env env_file entrypoint cmd user workdir label annotation expose volume stop_signal
         healthcheck platform arch author created config_json
         max_layers strategy compression compat jobs sync
-        output tag no_docker_manifest digestfile metadata_file
+        output lock_timeout tag no_docker_manifest digestfile metadata_file
     }
 }
 
 impl ImageArgs {
     /// Lets relative paths start at `base`, the directory of the file that they were read from.
     fn start_at(&mut self, base: &Path) {
-        let several = [&mut self.paths, &mut self.graph, &mut self.env_file];
+        let several = [
+            &mut self.paths,
+            &mut self.graph,
+            &mut self.top,
+            &mut self.env_file,
+        ];
         let single = [
             &mut self.store_prefix,
-            &mut self.top,
             &mut self.config_json,
             &mut self.digestfile,
             &mut self.metadata_file,

@@ -6,7 +6,9 @@ mod completions;
 mod config;
 mod exit;
 mod file;
+mod names;
 mod outputs;
+mod plan;
 mod progress;
 mod report;
 mod request;
@@ -22,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{ColorChoice, CommandFactory, FromArgMatches};
 
-use args::{Program, Verb};
+use args::{Program, ProgressStyle, Verb};
 use exit::{Done, Failure};
 use report::Style;
 use signals::Interrupt;
@@ -45,6 +47,7 @@ pub fn main() -> ExitCode {
     };
     let context = Context {
         style,
+        progress: program.manners.progress,
         quiet: program.manners.quiet,
         interrupt,
     };
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
 /// What every verb can use.
 pub struct Context {
     pub style: Style,
+    pub progress: ProgressStyle,
     /// Nothing but errors and results is wanted.
     pub quiet: bool,
     pub interrupt: Interrupt,
@@ -72,7 +76,10 @@ pub struct Context {
 fn run(program: &Program, context: &Context) -> Done {
     match &program.verb {
         Verb::Build(args) => build::run(args, context),
-        Verb::Plan(args) => build::run(&args.build, context),
+        Verb::Plan(args) => plan::run(args, context),
+        Verb::Tag(args) => names::tag(args, context),
+        Verb::Untag(args) => names::untag(args, context),
+        Verb::Gc(args) => names::gc(args, context),
         Verb::Completions(args) => completions::completions(args),
         Verb::Man(args) => completions::man(args),
     }

@@ -5,51 +5,46 @@ use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use plywood::build::{Output, OutputForm};
+use plywood::image::is_ref_name;
 use plywood::layer::Codec;
 
 use super::args::ImageArgs;
 use super::exit::Failure;
-use super::values::{codec, refused};
-
-/// What an output is written as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    Layout,
-    OciArchive,
-    DockerArchive,
-}
+use super::values::{self, refused};
 
 /// The prefixes of `--output`.
-pub const PREFIXES: [(&str, Form); 3] = [
-    ("oci:", Form::Layout),
-    ("oci-archive:", Form::OciArchive),
-    ("docker-archive:", Form::DockerArchive),
+pub const PREFIXES: [(&str, OutputForm); 3] = [
+    ("oci:", OutputForm::Layout),
+    ("oci-archive:", HYBRID),
+    ("docker-archive:", OutputForm::DockerArchive),
 ];
 
-/// One `--output`, understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    pub form: Form,
-    /// `None` is standard output.
-    pub path: Option<PathBuf>,
-    pub tag: Option<String>,
-}
+const HYBRID: OutputForm = OutputForm::OciArchive {
+    docker_manifest: true,
+};
 
 /// Where the image goes.
-pub fn places(args: &ImageArgs) -> Result<Vec<Place>, Failure> {
-    let mut places: Vec<_> = args
+pub fn outputs(args: &ImageArgs) -> Result<Vec<Output>, Failure> {
+    let mut outputs: Vec<_> = args
         .output
         .iter()
-        .map(|o| place(o))
+        .map(|text| output(text))
         .collect::<Result<_, _>>()?;
-    if places.is_empty() {
-        places.push(Place {
-            form: Form::OciArchive,
+    if outputs.is_empty() {
+        outputs.push(Output {
+            form: HYBRID,
             path: None,
             tag: None,
         });
     }
-    let streams = places.iter().filter(|place| place.path.is_none()).count();
+    if args.no_docker_manifest {
+        refuse_manifest(&mut outputs)?;
+    }
+    let streams = outputs
+        .iter()
+        .filter(|output| output.path.is_none())
+        .count();
     if streams > 1 {
         return Err(Failure::usage("standard output can take one image only"));
     }
@@ -59,19 +54,34 @@ pub fn places(args: &ImageArgs) -> Result<Vec<Place>, Failure> {
                 .hint("`-o oci:DIR` writes a layout directory; or pipe it, as in `| podman load`"),
         );
     }
-    Ok(places)
+    Ok(outputs)
 }
 
-fn place(output: &Path) -> Result<Place, Failure> {
-    let bytes = output.as_os_str().as_bytes();
-    let shown = output.to_string_lossy();
+fn refuse_manifest(outputs: &mut [Output]) -> Result<(), Failure> {
+    let archives = outputs.iter_mut().filter(|output| output.form == HYBRID);
+    let changed = archives.map(|output| {
+        output.form = OutputForm::OciArchive {
+            docker_manifest: false,
+        }
+    });
+    match changed.count() {
+        0 => Err(Failure::usage(
+            "--no-docker-manifest is for an oci-archive, and none is written",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn output(text: &Path) -> Result<Output, Failure> {
+    let bytes = text.as_os_str().as_bytes();
+    let shown = text.to_string_lossy();
     let prefixed = PREFIXES
         .iter()
         .find_map(|(prefix, form)| Some((*form, bytes.strip_prefix(prefix.as_bytes())?)));
     let (form, rest) = match prefixed {
         Some(known) => known,
-        None if bytes == b"-" => (Form::OciArchive, bytes),
-        None => (Form::Layout, bytes),
+        None if bytes == b"-" => (HYBRID, bytes),
+        None => (OutputForm::Layout, bytes),
     };
     // As in containers/image: the path ends at the first colon, because a tag may have some of its own.
     let (path, tag) = match rest.iter().position(|&b| b == b':') {
@@ -79,8 +89,12 @@ fn place(output: &Path) -> Result<Place, Failure> {
         None => (rest, None),
     };
     let tag = tag.map(|tag| match std::str::from_utf8(tag) {
-        Ok(tag) if !tag.is_empty() => Ok(tag.to_owned()),
-        _ => Err(refused("output", &shown, "has a `:` with no tag after it")),
+        Ok("") => Err(refused("output", &shown, "has a `:` with no tag after it")),
+        Ok(tag) if is_ref_name(tag) => Ok(tag.to_owned()),
+        _ => Err(
+            refused("output", &shown, "has a tag that is no reference name")
+                .hint("letters and digits, joined by one of -._:@+/ or by --"),
+        ),
     });
     if path.is_empty() {
         return Err(refused("output", &shown, "has no path"));
@@ -96,13 +110,13 @@ fn place(output: &Path) -> Result<Place, Failure> {
         )));
     }
     let path = (path != b"-").then(|| PathBuf::from(OsStr::from_bytes(path)));
-    if path.is_none() && form == Form::Layout {
+    if path.is_none() && form == OutputForm::Layout {
         return Err(
             refused("output", &shown, "cannot be: a layout is a directory")
                 .hint("`-o oci-archive:-` streams the same image"),
         );
     }
-    Ok(Place {
+    Ok(Output {
         form,
         path,
         tag: tag.transpose()?,
@@ -110,20 +124,23 @@ fn place(output: &Path) -> Result<Place, Failure> {
 }
 
 /// How layers are stored, from `--compression`, `--compat` and the kinds of output.
-pub fn chosen_codec(args: &ImageArgs, places: &[Place]) -> Result<Codec, Failure> {
-    let asked = args.compression.as_deref().map(codec).transpose()?;
+pub fn codec(args: &ImageArgs, outputs: &[Output]) -> Result<Codec, Failure> {
+    let asked = args.compression.as_deref().map(values::codec).transpose()?;
     let docker20 = match args.compat.as_deref() {
         None => false,
         Some("docker20") => true,
         Some(other) => return Err(refused("compat", other, "is not known; `docker20` is")),
     };
+    let to_docker = outputs
+        .iter()
+        .any(|output| output.form == OutputForm::DockerArchive);
     match (asked, docker20) {
         (Some(Codec::Zstd(_)), true) => Err(Failure::usage(
             "--compat docker20 and zstd contradict each other: that Docker cannot read zstd",
         )),
         (Some(codec), _) => Ok(codec),
         (None, true) => Ok(Codec::Gzip(6)),
-        (None, false) if places.iter().any(|p| p.form == Form::DockerArchive) => Ok(Codec::None),
+        (None, false) if to_docker => Ok(Codec::None),
         (None, false) => Ok(Codec::Zstd(3)),
     }
 }
@@ -132,34 +149,30 @@ pub fn chosen_codec(args: &ImageArgs, places: &[Place]) -> Result<Codec, Failure
 mod tests {
     use super::*;
 
-    fn place_of(text: &str) -> Place {
-        place(Path::new(text)).unwrap()
+    fn output_of(text: &str) -> Output {
+        output(Path::new(text)).unwrap()
     }
 
     #[test]
-    fn outputs() {
+    fn forms() {
+        let docker = OutputForm::DockerArchive;
         for (text, form, path, tag) in [
-            ("oci:a/b", Form::Layout, Some("a/b"), None),
-            ("app", Form::Layout, Some("app"), None),
-            ("app:1.0", Form::Layout, Some("app"), Some("1.0")),
+            ("oci:a/b", OutputForm::Layout, Some("a/b"), None),
+            ("app", OutputForm::Layout, Some("app"), None),
+            ("app:1.0", OutputForm::Layout, Some("app"), Some("1.0")),
             (
                 "oci:d:localhost/app:1",
-                Form::Layout,
+                OutputForm::Layout,
                 Some("d"),
                 Some("localhost/app:1"),
             ),
-            (
-                "oci-archive:x.tar:v1",
-                Form::OciArchive,
-                Some("x.tar"),
-                Some("v1"),
-            ),
-            ("docker-archive:-", Form::DockerArchive, None, None),
-            ("-", Form::OciArchive, None, None),
+            ("oci-archive:x.tar:v1", HYBRID, Some("x.tar"), Some("v1")),
+            ("docker-archive:-", docker, None, None),
+            ("-", HYBRID, None, None),
         ] {
             let tag = tag.map(ToOwned::to_owned);
             let path = path.map(PathBuf::from);
-            assert_eq!(place_of(text), Place { form, path, tag }, "{text}");
+            assert_eq!(output_of(text), Output { form, path, tag }, "{text}");
         }
         for text in [
             "",
@@ -170,13 +183,13 @@ mod tests {
             ":tag",
             "oci-archive:",
         ] {
-            assert!(place(Path::new(text)).is_err(), "{text}");
+            assert!(output(Path::new(text)).is_err(), "{text}");
         }
     }
 
     #[test]
     fn codec_follows_the_outputs() {
-        let codec_for = |text: &str, args: &ImageArgs| chosen_codec(args, &[place_of(text)]);
+        let codec_for = |text: &str, args: &ImageArgs| codec(args, &[output_of(text)]);
         let none = ImageArgs::default();
         let compat = ImageArgs {
             compat: Some("docker20".into()),

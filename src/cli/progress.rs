@@ -2,11 +2,12 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as Look};
 use plywood::layer::Progress;
+use plywood::layout::OnWait;
 
 use super::Context;
 use super::args::ProgressStyle;
@@ -108,6 +109,16 @@ impl Context {
             let label = self.style.warning("warning:");
             let _ = writeln!(io::stderr(), "{label} {}", shown(text));
         }
+    }
+
+    /// Tells that another process is waited for.
+    pub fn on_wait(&self) -> OnWait {
+        let quiet = self.quiet;
+        Arc::new(move |text| {
+            if !quiet {
+                let _ = writeln!(io::stderr(), "{}", shown(text));
+            }
+        })
     }
 
     /// A line about what was done, unless nobody wants to hear any.

@@ -13,11 +13,6 @@ pub struct Style {
 }
 
 impl Style {
-    /// No colours.
-    pub fn plain() -> Self {
-        Self { colored: false }
-    }
-
     /// As asked, or as the terminal and `NO_COLOR` suggest.
     pub fn choose(when: ColorWhen) -> Self {
         let wanted = || std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());

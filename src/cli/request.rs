@@ -1,14 +1,91 @@
 //! What is meant by the arguments: checked, defaulted, with the environment and the clock read in.
 
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use plywood::blob::SyncMode;
+use plywood::build::{BuildRequest, Input, Output};
+use plywood::image::ImageName;
+use plywood::layout::OnWait;
 use plywood::tree::{ModeRule, MtimeRule, OwnerRule, Policy, XattrRule};
 use time::OffsetDateTime;
 
 use super::args::ImageArgs;
 use super::exit::Failure;
 use super::values::{choice, date, owner, seconds};
+use super::{config, outputs, sources};
+
+/// The request that the arguments amount to; `outputs` are those of [`outputs::outputs`], none for a plan.
+///
+/// Everything that can be refused without the sources is refused before they are read.
+pub fn build(
+    args: &ImageArgs,
+    outputs: Vec<Output>,
+    on_wait: OnWait,
+) -> Result<BuildRequest, Failure> {
+    sources::check_stdin(args)?;
+    sources::check_prefix(args)?;
+    let epoch = source_date_epoch()?;
+    let names: Result<Vec<_>, _> = args.tag.iter().map(|tag| ImageName::parse(tag)).collect();
+    let defaults = BuildRequest::default();
+    Ok(BuildRequest {
+        policy: policy(args, epoch)?,
+        annotations: config::annotations(args)?,
+        config: config::spec(args, epoch)?,
+        codec: outputs::codec(args, &outputs)?,
+        jobs: jobs(args.jobs),
+        sync: sync(args.sync.as_deref())?,
+        strategy: args.strategy.clone().unwrap_or(defaults.strategy),
+        max_layers: args.max_layers.map_or(defaults.max_layers, |n| n as usize),
+        names: names?,
+        contents: args.contents.clone(),
+        top: args.top.clone(),
+        exclude: args.exclude.clone(),
+        on_wait: Some(on_wait),
+        lock_timeout: args.lock_timeout.map(Duration::from_secs),
+        temporary: std::env::var_os("TMPDIR")
+            .filter(|dir| !dir.is_empty())
+            .map_or(defaults.temporary, PathBuf::from),
+        outputs,
+        inputs: inputs(args)?,
+        wrappers: Vec::new(),
+    })
+}
+
+fn inputs(args: &ImageArgs) -> Result<Vec<Input>, Failure> {
+    let mut inputs: Vec<_> = sources::graphs(args)?
+        .into_iter()
+        .map(Input::Graph)
+        .collect();
+    inputs.extend(sources::nix(args).map(Input::Nix));
+    inputs.extend(sources::directories(args)?.into_iter().map(Input::Dir));
+    if inputs.is_empty() && args.top.is_empty() {
+        return Err(Failure::usage("there is nothing to build from").hint(
+            "give a directory, a --graph or a --nix store path; `plywood build --help` has more",
+        ));
+    }
+    Ok(inputs)
+}
+
+/// As many as asked; 0, or nothing, means all that this process may use.
+fn jobs(asked: Option<u16>) -> usize {
+    let all = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    asked.filter(|&n| n > 0).map_or_else(all, usize::from)
+}
+
+/// `full`, which is also what nothing means, or `none`.
+pub fn sync(text: Option<&str>) -> Result<SyncMode, Failure> {
+    Ok(
+        match choice("sync", text.unwrap_or("full"), ["full", "none"])? {
+            true => SyncMode::Full,
+            false => SyncMode::None,
+        },
+    )
+}
 
 /// `SOURCE_DATE_EPOCH`, if it is set.
-pub fn source_date_epoch() -> Result<Option<OffsetDateTime>, Failure> {
+fn source_date_epoch() -> Result<Option<OffsetDateTime>, Failure> {
     let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
@@ -23,7 +100,7 @@ pub fn source_date_epoch() -> Result<Option<OffsetDateTime>, Failure> {
 }
 
 /// How attributes on disk become those of layers.
-pub fn policy(args: &ImageArgs, epoch: Option<OffsetDateTime>) -> Result<Policy, Failure> {
+fn policy(args: &ImageArgs, epoch: Option<OffsetDateTime>) -> Result<Policy, Failure> {
     let mut policy = Policy::default();
     if let Some(epoch) = epoch {
         policy.epoch = epoch.unix_timestamp();

@@ -123,29 +123,55 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
     (
         &["-o", "x", "--cmd", "echo hello", "."],
-        "error: --cmd `echo hello` has spaces, and nothing is split\n\
-         hint: for several words write --cmd '[\"echo\",\"hello\"]', for this one word --cmd '[\"echo hello\"]'\n",
+        "error: cmd `echo hello` has spaces, and is never split\n\
+         hint: write [\"echo\",\"hello\"], or give the flag once for each word\n",
     ),
     (
         &["-o", "x", "--entrypoint", "", "."],
-        "error: --entrypoint `` is an empty word\nhint: --entrypoint '[]' stands for no words\n",
+        "error: entrypoint `` is an empty word\nhint: write [] for no words at all\n",
     ),
     (
         &["-o", "x", "--cmd", "[\"a\", 1]", "."],
-        "error: --cmd `[\"a\", 1]` starts like a JSON array of strings and is not one\n\
-         caused by: invalid type: integer `1`, expected a string at line 1 column 7\n",
+        "error: cmd `[\"a\", 1]` is not a JSON array of strings\nhint: write [\"/bin/app\", \"--flag\"]\n",
     ),
     (
         &["-o", "x", "-e", "A", "."],
-        "error: --env `A` is not NAME=VALUE\n",
+        "error: environment variable `A` is not of the form NAME=VALUE\n\
+         hint: write NAME=VALUE; a value is never taken from plywood's own environment\n",
     ),
     (
-        &["-o", "x", "-e", "=A", "."],
-        "error: --env `=A` has no name before the `=`\n",
+        &["-o", "x", "-l", "=a", "."],
+        "error: label `=a` is not of the form NAME=VALUE\nhint: write KEY=VALUE\n",
     ),
     (
-        &["-o", "x", "-l", "a", "."],
-        "error: --label `a` is not NAME=VALUE\n",
+        &["-o", "x", "-a", "a", "."],
+        "error: annotation `a` is not of the form NAME=VALUE\nhint: write KEY=VALUE\n",
+    ),
+    (
+        &["-o", "x", "-o", "oci:x:../y", "."],
+        "error: --output `oci:x:../y` has a tag that is no reference name\n\
+         hint: letters and digits, joined by one of -._:@+/ or by --\n",
+    ),
+    (
+        &["-o", "x", "-t", "App", "."],
+        "error: image name `App` is not a repository name\nhint: write it in lower case: app\n",
+    ),
+    (
+        &["-o", "x"],
+        "error: there is nothing to build from\n\
+         hint: give a directory, a --graph or a --nix store path; `plywood build --help` has more\n",
+    ),
+    (
+        &["-o", "x", "--store-prefix", "/p", "."],
+        "error: --store-prefix `/p` is for the paths of a --graph, and there is none\n",
+    ),
+    (
+        &["-o", "x", "--graph", "-", "--config-json", "-"],
+        "error: standard input can be read once only\n",
+    ),
+    (
+        &["-o", "x", "--no-docker-manifest", "."],
+        "error: --no-docker-manifest is for an oci-archive, and none is written\n",
     ),
     (
         &["-o", "x", "--owner", "root:root", "."],
@@ -163,7 +189,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (
         &["-o", "x", "--created", "2024-02-30T00:00:00Z", "."],
         "error: --created `2024-02-30T00:00:00Z` is not a date as RFC 3339 has it\n\
-         caused by: the 'day' component could not be parsed\n\
+         caused by: day was not in range\n\
          hint: write it like 2024-05-31T23:59:59Z\n",
     ),
     (
@@ -192,17 +218,25 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
     (
         &["-o", "x", "--expose", "70000", "."],
-        "error: --expose `70000` is not PORT, PORT/tcp, PORT/udp or PORT/sctp with a port of 1 to 65535\n",
+        "error: port `70000` is not PORT, PORT/tcp or PORT/udp with a port from 1 to 65535\n",
     ),
     (
-        &["-o", "x", "--platform", "linux", "."],
-        "error: --platform `linux` is not OS/ARCH[/VARIANT]\nhint: for example linux/amd64 or linux/arm64/v8\n",
+        &["-o", "x", "--platform", "linux/x86_64", "."],
+        "error: platform `linux/x86_64` names no known processor architecture\n\
+         hint: did you mean `linux/amd64`?\n",
     ),
     (
-        &["-o", "x", "--healthcheck", "curl", "."],
-        "error: --healthcheck `curl` is neither `none` nor a JSON object\n\
-         caused by: expected value at line 1 column 1\n\
-         hint: for example {\"Test\": [\"CMD\", \"/bin/check\"], \"Interval\": 30000000000}\n",
+        &["-o", "x", "--healthcheck", "{\"Test\": 1}", "."],
+        "error: health check `{\"Test\": 1}` has a bad `Test`\n",
+    ),
+    (
+        &["-o", "x", "--strategy", "magic", "."],
+        "error: no strategy `magic`; there are popularity@1\n",
+    ),
+    (
+        &["-o", "x", "--max-layers", "1", "."],
+        "error: 1 layer is too few: at least 2 are needed (for the paths and for customisation)\n\
+         hint: allow --max-layers 2 or more\n",
     ),
 ];
 

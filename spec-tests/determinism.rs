@@ -33,7 +33,9 @@ fn tree() -> Tree {
         .dir("var/empty")
         .mode("var/empty", 0o1777)
         .fifo("run/pipe");
-    (0..200).rev().fold(tree, |tree, i| tree.file(format!("many/{i:03}/f"), format!("{i}")))
+    (0..200).rev().fold(tree, |tree, i| {
+        tree.file(format!("many/{i:03}/f"), format!("{i}"))
+    })
 }
 
 fn digest_of(case: &Case) -> String {
@@ -52,14 +54,22 @@ fn threads_and_surroundings_do_not_matter() {
     for codec in CODECS {
         let plain = digest_of(&build(codec, tree.path()));
         for jobs in ["1", "2", "7"] {
-            assert_eq!(digest_of(&build(codec, tree.path()).args(["-j", jobs])), plain, "{codec} -j {jobs}");
+            assert_eq!(
+                digest_of(&build(codec, tree.path()).args(["-j", jobs])),
+                plain,
+                "{codec} -j {jobs}"
+            );
         }
         let surroundings = [
             build(codec, tree.path()).umask(0o077),
             build(codec, tree.path()).umask(0o000),
             build(codec, tree.path()).env("TZ", "Asia/Kathmandu"),
-            build(codec, tree.path()).env("LANG", "tr_TR.UTF-8").env("LC_ALL", "tr_TR.UTF-8"),
-            build(codec, tree.path()).env("HOME", "/nonexistent").env("TMPDIR", "/dev/shm"),
+            build(codec, tree.path())
+                .env("LANG", "tr_TR.UTF-8")
+                .env("LC_ALL", "tr_TR.UTF-8"),
+            build(codec, tree.path())
+                .env("HOME", "/nonexistent")
+                .env("TMPDIR", "/dev/shm"),
         ];
         for case in surroundings {
             assert_eq!(digest_of(&case), plain, "{codec}");
@@ -75,11 +85,20 @@ fn threads_and_surroundings_do_not_matter() {
 fn a_copy_on_another_file_system_is_the_same() {
     let tree = tree();
     let copy = Tree::within(Path::new("/dev/shm"));
-    let done = Command::new("cp").arg("-a").arg(tree.at(".")).arg(copy.path()).status().unwrap();
+    let done = Command::new("cp")
+        .arg("-a")
+        .arg(tree.at("."))
+        .arg(copy.path())
+        .status()
+        .unwrap();
     assert!(done.success());
     for keep in [&[][..], &["--mtime", "keep", "--owner", "keep"]] {
         let here = digest_of(&build("zstd", tree.path()).args(keep));
-        assert_eq!(digest_of(&build("zstd", copy.path()).args(keep)), here, "{keep:?}");
+        assert_eq!(
+            digest_of(&build("zstd", copy.path()).args(keep)),
+            here,
+            "{keep:?}"
+        );
     }
 }
 
@@ -99,15 +118,22 @@ fn holes_are_zeros() {
 #[test]
 fn times_of_the_source_do_not_matter() {
     let early = Tree::new().file("a/f", "x").mtime("a/f", 1).mtime("a", 2);
-    let late = Tree::new().file("a/f", "x").mtime("a/f", 2_000_000_000).mtime("a", 3);
-    assert_eq!(digest_of(&build("none", early.path())), digest_of(&build("none", late.path())));
+    let late = Tree::new()
+        .file("a/f", "x")
+        .mtime("a/f", 2_000_000_000)
+        .mtime("a", 3);
+    assert_eq!(
+        digest_of(&build("none", early.path())),
+        digest_of(&build("none", late.path()))
+    );
 }
 
 #[test]
 fn order_of_inputs_does_not_matter() {
     let (one, two) = (Tree::new().file("a", "1"), Tree::new().file("b", "2"));
     let of = |inputs: [&Tree; 2]| {
-        let inputs = inputs.map(|tree| format!("{}:/opt/{}", tree.path().display(), tree.at("a").exists()));
+        let inputs =
+            inputs.map(|tree| format!("{}:/opt/{}", tree.path().display(), tree.at("a").exists()));
         digest_of(&Case::build(["-o", "oci:out"]).args(inputs))
     };
     assert_eq!(of([&one, &two]), of([&two, &one]));
@@ -116,7 +142,16 @@ fn order_of_inputs_does_not_matter() {
 #[test]
 fn every_output_of_one_run_has_the_same_digest() {
     let tree = tree();
-    let case = Case::build(["-t", "app:1", "-o", "oci:dir", "-o", "oci-archive:a.tar", "-o", "oci:again"]);
+    let case = Case::build([
+        "-t",
+        "app:1",
+        "-o",
+        "oci:dir",
+        "-o",
+        "oci-archive:a.tar",
+        "-o",
+        "oci:again",
+    ]);
     let digest = digest_of(&case.clone().arg(tree.path()));
     for place in ["dir", "again"] {
         let index = std::fs::read_to_string(case.at(place).join("index.json")).unwrap();
@@ -138,7 +173,14 @@ fn golden_digests() {
         .mode("usr/share", 0o755)
         .mode("usr/share/text", 0o644);
     for (codec, golden) in GOLDEN {
-        let case = build(codec, tree.path()).args(["--platform", "linux/amd64", "--cmd", "/bin/hello", "-e", "A=b"]);
+        let case = build(codec, tree.path()).args([
+            "--platform",
+            "linux/amd64",
+            "--cmd",
+            "/bin/hello",
+            "-e",
+            "A=b",
+        ]);
         assert_eq!(digest_of(&case), *golden, "{codec}");
     }
 }

@@ -3,5 +3,8 @@
 mod kit;
 
 mod cli;
+mod determinism;
+mod hostile;
 mod layout;
 mod rooms;
+mod trees;

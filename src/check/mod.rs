@@ -1,1 +1,54 @@
-//! `verify`: the specification's rules held against a store; `diff`: two images compared.
+//! `verify`: the specification's rules held against a finished image; later `diff`.
+//!
+//! Independent of the code that writes: layouts and archives are read here byte by byte,
+//! not through `layout` and `target`, so that a fault of theirs shows.
+
+mod blobs;
+mod docker;
+mod documents;
+mod entries;
+mod layer;
+mod layout;
+mod place;
+mod stack;
+
+pub use crate::fault::{Fault, Level};
+
+use std::path::Path;
+
+use crate::blob::BlobError;
+
+use self::place::Place;
+
+/// Holds a layout directory, an OCI archive or a docker archive against every rule that can be checked.
+///
+/// The list is sorted by place and stable from run to run. Blobs are read once,
+/// in parallel, in bounded memory. An image is whole if no fault
+/// [`fails`](Fault::fails); the others are warnings.
+///
+/// In images that name their base, rules of the level [`Level::Field`] are
+/// warnings where layers are concerned: a base is carried as it is.
+///
+/// # Errors
+/// [`BlobError::Io`] if the place itself cannot be read.
+pub fn verify(path: &Path) -> Result<Vec<Fault>, BlobError> {
+    let place = place::open(path).map_err(|source| BlobError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(verify_place(&*place))
+}
+
+fn verify_place(place: &dyn Place) -> Vec<Fault> {
+    let mut faults = place.faults().to_vec();
+    let is_docker = !place.files().contains_key("oci-layout") && place.is_archive();
+    if is_docker && place.files().contains_key("manifest.json") {
+        faults.extend(docker::verify(place));
+    } else {
+        faults.extend(layout::verify(place));
+    }
+    faults.sort();
+    faults.dedup();
+    faults
+}

@@ -30,6 +30,7 @@ pub use assemble::{assemble, rehearse};
 pub use config::{History, ImageConfig};
 pub use descriptor::IndexEntry;
 pub use document::DOCUMENT_LIMIT;
+pub(crate) use document::Document;
 pub use error::ImageError;
 pub use index::Index;
 pub use json::{JsonFault, Raw, canonical, parse_strict};
@@ -37,6 +38,7 @@ pub use load::NESTING_LIMIT;
 pub(crate) use load::read_document;
 pub use manifest::Manifest;
 pub use name::{ImageName, is_ref_name, is_tag};
+pub(crate) use node::Node;
 pub use platform::{Platform, is_goarch, is_goos, is_variant};
 pub use spec::ConfigSpec;
 

@@ -134,7 +134,7 @@ fn is_domain(domain: &str) -> bool {
     let port_fits = port.is_none_or(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()));
     let address = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
     let host_fits = match address {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        Some(address) => address.parse::<core::net::Ipv6Addr>().is_ok(),
         None => host.split('.').all(is_host_label),
     };
     port_fits && host_fits

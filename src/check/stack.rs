@@ -1,0 +1,162 @@
+//! The layers of one image against each other: rules 93 and 95 to 97, and 79.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::blobs::soften;
+use super::documents::FoundImage;
+use super::entries;
+use super::place::Place;
+use crate::fault::{Fault, Level};
+use crate::layer::read::{LayerPaths, PathKey, Seen, SeenKind, decompress, tar_limit};
+use crate::tree::TreePath;
+
+/// A path that two layers say different things about.
+struct Clash {
+    rule: u16,
+    key: PathKey,
+    lower: usize,
+}
+
+/// So many paths of a layer are told by name.
+const TOLD: usize = 10;
+
+/// Faults that only show when layers are stacked.
+pub(super) fn verify(
+    place: &dyn Place,
+    image: &FoundImage,
+    paths: &BTreeMap<&str, LayerPaths>,
+) -> Vec<Fault> {
+    let layers: Vec<_> = image
+        .layers
+        .iter()
+        .map(|layer| paths.get(&*layer.file))
+        .collect();
+    // A layer that could not be read leaves nothing to compare.
+    let Some(layers) = layers.into_iter().collect::<Option<Vec<_>>>() else {
+        return Vec::new();
+    };
+    let mut below: HashMap<PathKey, (Seen, usize)> = HashMap::new();
+    let mut faults = Vec::new();
+    let removing = layers.iter().any(|layer| !layer.removed.is_empty());
+    for (i, layer) in layers.iter().enumerate() {
+        let clashes = clashes(layer, &below);
+        faults.extend(tell(place, image, i, &clashes, removing));
+        for key in &layer.removed {
+            below.remove(key);
+        }
+        for seen in &layer.seen {
+            if !matches!(seen.kind, SeenKind::Whiteout | SeenKind::Implied) {
+                below.insert(seen.key, (*seen, i));
+            }
+        }
+    }
+    faults.extend(prefixes(image, &layers));
+    faults.extend(missing_program(image, &layers));
+    { faults.into_iter() }
+        .map(|fault| soften(fault, image.has_base))
+        .collect()
+}
+
+fn clashes(layer: &LayerPaths, below: &HashMap<PathKey, (Seen, usize)>) -> Vec<Clash> {
+    let seen = layer.seen.iter();
+    let clashes = seen.filter_map(|seen| {
+        let (lower, i) = below.get(&seen.key)?;
+        let rule = match (lower.kind, seen.kind) {
+            (_, SeenKind::Whiteout) | (SeenKind::Whiteout, _) => return None,
+            (SeenKind::Symlink, SeenKind::Dir | SeenKind::Implied) => 96,
+            (SeenKind::Dir, SeenKind::Dir) if lower.attributes != seen.attributes => 95,
+            (SeenKind::Dir | SeenKind::Implied, _) => return None,
+            // A directory over a file replaces it, as a file over a directory does.
+            (_, SeenKind::Dir | SeenKind::Implied) => return None,
+            _ => 97,
+        };
+        Some(Clash {
+            rule,
+            key: seen.key,
+            lower: *i,
+        })
+    });
+    clashes.collect()
+}
+
+fn tell(
+    place: &dyn Place,
+    image: &FoundImage,
+    upper: usize,
+    clashes: &[Clash],
+    removing: bool,
+) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (rule, text) in [
+        (95, "has other attributes than in layer"),
+        (96, "is a directory over the symbolic link of layer"),
+        (97, "stands in layer"),
+    ] {
+        let clashes: Vec<_> = clashes.iter().filter(|clash| clash.rule == rule).collect();
+        let keys: Vec<_> = clashes.iter().take(TOLD).map(|clash| clash.key).collect();
+        let Some(layer) = image.layers.get(upper).filter(|_| !keys.is_empty()) else {
+            continue;
+        };
+        // What was removed with its directory and comes again is not stored twice for nothing,
+        // and hashes do not tell what was below a directory.
+        let level = if rule == 97 && removing {
+            Level::Should
+        } else {
+            Level::Field
+        };
+        let size = place.files().get(&layer.file).map_or(0, |info| info.size);
+        let names = match place.open(&layer.file) {
+            Ok(reader) => entries::names(
+                decompress(&layer.media_type, reader, tar_limit(size)),
+                &keys,
+            ),
+            Err(_) => vec![None; keys.len()],
+        };
+        for (name, clash) in names.into_iter().zip(&clashes) {
+            let name = name.unwrap_or_else(|| "a path".to_owned());
+            let more = if rule == 97 { " already" } else { "" };
+            let text = format!("{text} {}{more}", clash.lower);
+            faults.push(Fault::new(
+                level,
+                rule,
+                format!("{}: {name}", layer.file),
+                text,
+            ));
+        }
+        if clashes.len() > TOLD {
+            let text = format!("{} more faults of this rule", clashes.len() - TOLD);
+            faults.push(Fault::new(level, rule, &layer.file, text));
+        }
+    }
+    faults
+}
+
+/// Names start with `./` in all layers or in none.
+fn prefixes(image: &FoundImage, layers: &[&LayerPaths]) -> Option<Fault> {
+    let mut told = layers.iter().filter_map(|layer| layer.dotted);
+    let first = told.next()?;
+    let mixed = told.any(|dotted| dotted != first);
+    let text = "some layers write names as `./a`, others as `a`";
+    mixed.then(|| Fault::new(Level::Field, 93, &image.file, text))
+}
+
+/// An absolute program should be in the image; behind a symbolic link it may be.
+fn missing_program(image: &FoundImage, layers: &[&LayerPaths]) -> Option<Fault> {
+    let program = image.entrypoint.as_deref()?;
+    let path = TreePath::from_absolute(program).ok()?;
+    let find = |path: &TreePath| {
+        let key = PathKey::of(path);
+        layers.iter().find_map(|layer| {
+            let place = layer
+                .seen
+                .binary_search_by_key(&key, |seen| seen.key)
+                .ok()?;
+            layer.seen.get(place).map(|seen| seen.kind)
+        })
+    };
+    let linked = path
+        .ancestors()
+        .any(|above| find(&above) == Some(SeenKind::Symlink));
+    let text = format!("the config runs {program}, which is in no layer");
+    (!linked && find(&path).is_none()).then(|| Fault::new(Level::Field, 79, &image.file, text))
+}

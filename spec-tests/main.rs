@@ -1,6 +1,8 @@
 //! Promises, chapter by chapter of the image specification, and our own.
 
+mod images;
 mod kit;
+mod tarball;
 
 mod cli;
 mod determinism;
@@ -8,3 +10,4 @@ mod hostile;
 mod layout;
 mod rooms;
 mod trees;
+mod verify;

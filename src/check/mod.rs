@@ -43,6 +43,9 @@ pub fn verify(path: &Path) -> Result<Vec<Fault>, BlobError> {
 fn verify_place(place: &dyn Place) -> Vec<Fault> {
     let mut faults = place.faults().to_vec();
     let is_docker = !place.files().contains_key("oci-layout") && place.is_archive();
+    if place.is_opaque() {
+        return faults;
+    }
     if is_docker && place.files().contains_key("manifest.json") {
         faults.extend(docker::verify(place));
     } else {

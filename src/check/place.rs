@@ -22,6 +22,11 @@ pub(super) trait Place: Sync {
 
     /// Whether this is one file.
     fn is_archive(&self) -> bool;
+
+    /// Whether nothing can be told of what is in it.
+    fn is_opaque(&self) -> bool {
+        false
+    }
 }
 
 /// What is known of a file before it is opened.
@@ -118,6 +123,7 @@ struct Archive {
     file: File,
     files: BTreeMap<String, FileInfo>,
     faults: Vec<Fault>,
+    compressed: bool,
 }
 
 impl Archive {
@@ -125,7 +131,8 @@ impl Archive {
         let file = File::open(path)?;
         let mut faults = Faults::default();
         let mut files = BTreeMap::new();
-        if let Some(codec) = compression(&file)? {
+        let codec = compression(&file)?;
+        if let Some(codec) = codec {
             let text = format!("the archive is compressed with {codec}, which few programs load");
             faults.field(11, "", text);
         } else {
@@ -136,6 +143,7 @@ impl Archive {
             file,
             files,
             faults,
+            compressed: codec.is_some(),
         })
     }
 }
@@ -217,6 +225,10 @@ impl Place for Archive {
 
     fn is_archive(&self) -> bool {
         true
+    }
+
+    fn is_opaque(&self) -> bool {
+        self.compressed
     }
 }
 

@@ -35,12 +35,25 @@ pub(super) fn verify(
     let Some(layers) = layers.into_iter().collect::<Option<Vec<_>>>() else {
         return Vec::new();
     };
+    let files: Vec<_> = image
+        .layers
+        .iter()
+        .map(|layer| layer.file.clone())
+        .collect();
     let mut below: HashMap<PathKey, (Seen, usize)> = HashMap::new();
     let mut faults = Vec::new();
     let removing = layers.iter().any(|layer| !layer.removed.is_empty());
     for (i, layer) in layers.iter().enumerate() {
-        let clashes = clashes(layer, &below);
-        faults.extend(tell(place, image, i, &clashes, removing));
+        // One blob twice is told once, where the manifest lists it.
+        let again = image
+            .layers
+            .iter()
+            .take(i)
+            .any(|l| Some(&l.file) == files.get(i));
+        if !again {
+            let clashes = clashes(layer, &below);
+            faults.extend(tell(place, image, i, &clashes, removing));
+        }
         for key in &layer.removed {
             below.remove(key);
         }

@@ -26,7 +26,7 @@ pub struct Program {
 pub struct Manners {
     /// Say more: -v what is done, -vv every step
     ///
-    /// RUST_LOG, where set, decides instead.
+    /// `RUST_LOG`, where set, decides instead.
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
 
@@ -42,7 +42,7 @@ pub struct Manners {
 
     /// Colours on standard error
     ///
-    /// `auto` colours a terminal unless NO_COLOR is set.
+    /// `auto` colours a terminal unless `NO_COLOR` is set.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorWhen,
 }
@@ -72,6 +72,11 @@ pub enum Verb {
     ///
     /// Takes the arguments of `build`. From graph files alone, no store path is read on disk.
     Plan(Box<Plan>),
+    /// Hold a layout or an archive, whoever wrote it, against the rules of the image specification
+    ///
+    /// Prints a line for each rule that is broken, and exits with 1 if there is one. Warnings are what the
+    /// specification only advises.
+    Verify(Verify),
     /// Give an image of a layout one more name
     Tag(Tag),
     /// Take names away from the images of a layout; their blobs stay until `gc`
@@ -82,6 +87,17 @@ pub enum Verb {
     Completions(Completions),
     /// Print the manual page of plywood or of one verb
     Man(Man),
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// A layout directory, an OCI archive or a docker-archive
+    #[arg(value_name = "LAYOUT|ARCHIVE")]
+    pub image: PathBuf,
+
+    /// Print the faults as JSON ("version": 1)
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use super::report::{Style, shown};
 pub enum Failure {
     /// Something to tell the person who typed the command.
     Told(Box<Told>),
-    /// `verify` or `diff` found something and has said so already.
+    /// `verify` found something and has said so already.
     Found,
     /// Nobody reads our output any more; nothing is left to say.
     Pipe,

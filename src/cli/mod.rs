@@ -15,6 +15,7 @@ mod request;
 mod signals;
 mod sources;
 mod values;
+mod verify;
 mod version;
 
 use std::ffi::OsString;
@@ -23,8 +24,9 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use clap::{ColorChoice, CommandFactory, FromArgMatches};
+use tracing_subscriber::EnvFilter;
 
-use args::{Program, ProgressStyle, Verb};
+use args::{Manners, Program, ProgressStyle, Verb};
 use exit::{Done, Failure};
 use report::Style;
 use signals::Interrupt;
@@ -41,6 +43,7 @@ pub fn main() -> ExitCode {
     };
     let style = Style::choose(program.manners.color);
     announce_panics(style);
+    listen_to_library(&program.manners, style);
     let interrupt = match Interrupt::watch() {
         Ok(interrupt) => interrupt,
         Err(fault) => return exit::report(Err(Failure::io("listen for signals", &fault)), style),
@@ -77,6 +80,7 @@ fn run(program: &Program, context: &Context) -> Done {
     match &program.verb {
         Verb::Build(args) => build::run(args, context),
         Verb::Plan(args) => plan::run(args, context),
+        Verb::Verify(args) => verify::run(args, context),
         Verb::Tag(args) => names::tag(args, context),
         Verb::Untag(args) => names::untag(args, context),
         Verb::Gc(args) => names::gc(args, context),
@@ -107,6 +111,22 @@ fn color_of(typed: &[OsString]) -> ColorChoice {
         Some("never") => ColorChoice::Never,
         _ => ColorChoice::Auto,
     }
+}
+
+/// Lets the library's own log reach standard error, as far as it is wanted.
+fn listen_to_library(manners: &Manners, style: Style) {
+    let level = match manners.verbose {
+        0 => "off",
+        1 => "plywood=info",
+        _ => "plywood=debug",
+    };
+    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(wanted)
+        .with_writer(std::io::stderr)
+        .with_ansi(style.is_colored())
+        .without_time()
+        .init();
 }
 
 /// A panic is a fault of plywood; it is told like any other error.

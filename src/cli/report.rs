@@ -24,6 +24,10 @@ impl Style {
         Self { colored }
     }
 
+    pub fn is_colored(self) -> bool {
+        self.colored
+    }
+
     pub fn error(self, text: &str) -> String {
         self.paint("1;31", text)
     }

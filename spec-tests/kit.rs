@@ -8,7 +8,6 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -156,11 +155,6 @@ impl Tree {
     pub fn xattr(&self, path: impl AsRef<Path>, name: &str, value: &[u8]) -> bool {
         rustix::fs::lsetxattr(self.at(path), name, value, XattrFlags::empty()).is_ok()
     }
-
-    /// Everything below as lines "mode path -> what", sorted: to compare two states of one tree.
-    pub fn listing(&self) -> Vec<String> {
-        listing(self.path())
-    }
 }
 
 impl Drop for Tree {
@@ -171,30 +165,6 @@ impl Drop for Tree {
             let _ = fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700));
         }
     }
-}
-
-/// Everything below `root` as sorted lines: mode, path, content or target.
-pub fn listing(root: &Path) -> Vec<String> {
-    let mut lines: Vec<_> = walkdir::WalkDir::new(root)
-        .into_iter()
-        .map(Result::unwrap)
-        .map(|entry| {
-            let meta = entry.metadata().unwrap();
-            let what = match meta.file_type() {
-                kind if kind.is_symlink() => fs::read_link(entry.path()).unwrap().into_os_string(),
-                kind if kind.is_file() => OsString::from_vec(fs::read(entry.path()).unwrap()),
-                _ => OsString::new(),
-            };
-            let path = entry.path().strip_prefix(root).unwrap().display();
-            format!(
-                "{:o} {path} {}",
-                meta.permissions().mode(),
-                what.as_bytes().escape_ascii()
-            )
-        })
-        .collect();
-    lines.sort();
-    lines
 }
 
 /// One run of the program: nothing of this process's environment reaches it but `PATH` and what is given.

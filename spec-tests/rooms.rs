@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("layer", &["tree", "blob"]),
     ("image", &["blob", "layer"]),
     ("layout", &["blob", "image"]),
-    ("target", &["blob", "image", "layout"]),
+    ("target", &["blob", "layer", "image", "layout"]),
     ("cache", &["tree", "blob", "layer"]),
     (
         "check",

@@ -77,7 +77,7 @@ impl Place {
     fn inside<T, E>(&self, part: &str, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let outer = self.pointer.borrow().len();
         let part = part.replace('~', "~0").replace('/', "~1");
-        self.pointer.borrow_mut().push_str(&format!("/{part}"));
+        self.pointer.borrow_mut().extend(["/", &part]);
         let result = read()?;
         self.pointer.borrow_mut().truncate(outer);
         Ok(result)

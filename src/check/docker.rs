@@ -61,9 +61,10 @@ fn items(place: &dyn Place, faults: &mut Faults) -> Vec<Item> {
         // Pointers are within manifest.json; other places already say which file they mean.
         let inside = fault.where_.starts_with('/') || fault.where_.is_empty();
         let where_ = format!("manifest.json#{}", fault.where_);
-        faults.push(match inside {
-            true => Fault { where_, ..fault },
-            false => fault,
+        faults.push(if inside {
+            Fault { where_, ..fault }
+        } else {
+            fault
         });
     }
     items

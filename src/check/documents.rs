@@ -98,11 +98,11 @@ impl<'p> Walk<'p> {
                 continue;
             };
             let other = entries.get(first).and_then(|entry| entry.platform.as_ref());
-            if other != entry.platform.as_ref() {
+            if other == entry.platform.as_ref() {
+                faults.field(56, place, format!("`{name}` names entry {first} too"));
+            } else {
                 let text = format!("`{name}` names entry {first} too, for another platform");
                 faults.field(55, place, text);
-            } else {
-                faults.field(56, place, format!("`{name}` names entry {first} too"));
             }
         }
         self.faults.extend(faults.into_vec());

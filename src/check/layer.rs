@@ -29,15 +29,13 @@ pub(super) fn read(
     let mut decoder = decompress(media_type, &mut stored, tar_limit(size));
     let mut tar = Hashing::new(&mut decoder, diff_algorithms);
     let (mut faults, paths, stopped) = entries::read_all(&mut tar);
-    let mut decoded = true;
     if let Some(error) = stopped {
         return Err(error);
     }
     // The digests cover what comes after the tar, too, and after what ended its reading.
-    if faults.iter().any(is_codec_fault) {
-        decoded = false;
-    } else if let Err(error) = io::copy(&mut tar, &mut io::sink()) {
-        decoded = false;
+    let mut whole = !faults.iter().any(is_codec_fault);
+    if whole && let Err(error) = io::copy(&mut tar, &mut io::sink()) {
+        whole = false;
         faults.push(fault_of(&error).cloned().ok_or(error)?);
     }
     let diff_ids = tar.finish();
@@ -47,7 +45,7 @@ pub(super) fn read(
     let digest = stored.finish().swap_remove(0);
     Ok(LayerReport {
         digest,
-        diff_ids: if decoded { diff_ids } else { Vec::new() },
+        diff_ids: if whole { diff_ids } else { Vec::new() },
         faults,
         paths,
     })

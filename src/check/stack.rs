@@ -78,9 +78,10 @@ fn clashes(layer: &LayerPaths, below: &HashMap<PathKey, (Seen, usize)>) -> Vec<C
             (_, SeenKind::Whiteout) | (SeenKind::Whiteout, _) => return None,
             (SeenKind::Symlink, SeenKind::Dir | SeenKind::Implied) => 96,
             (SeenKind::Dir, SeenKind::Dir) if lower.attributes != seen.attributes => 95,
-            (SeenKind::Dir | SeenKind::Implied, _) => return None,
             // A directory over a file replaces it, as a file over a directory does.
-            (_, SeenKind::Dir | SeenKind::Implied) => return None,
+            (SeenKind::Dir | SeenKind::Implied, _) | (_, SeenKind::Dir | SeenKind::Implied) => {
+                return None;
+            }
             _ => 97,
         };
         Some(Clash {

@@ -47,15 +47,12 @@ fn env(old: Vec<Value>, new: Value) -> Value {
             .split_once('=')
             .map_or(text, |(name, _)| name)
             .to_owned();
-        match places
-            .get(&name)
-            .and_then(|&place: &usize| merged.get_mut(place))
-        {
-            Some(earlier) => *earlier = item,
-            None => {
-                places.insert(name, merged.len());
-                merged.push(item);
-            }
+        let place = places.get(&name);
+        if let Some(earlier) = place.and_then(|&place: &usize| merged.get_mut(place)) {
+            *earlier = item;
+        } else {
+            places.insert(name, merged.len());
+            merged.push(item);
         }
     }
     merged.into()

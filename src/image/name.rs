@@ -50,11 +50,10 @@ impl ImageName {
             return Err(refuse("does not start with a registry's host name"));
         }
         if !path.split('/').all(is_path_component) {
-            let hint = match text.bytes().any(|b| b.is_ascii_uppercase()) {
-                true => format!("write it in lower case: {}", name.to_lowercase()),
-                false => {
-                    "a repository is made of a-z, 0-9 and single separators . _ - /".to_owned()
-                }
+            let hint = if text.bytes().any(|b| b.is_ascii_uppercase()) {
+                format!("write it in lower case: {}", name.to_lowercase())
+            } else {
+                "a repository is made of a-z, 0-9 and single separators . _ - /".to_owned()
             };
             return Err(refuse("is not a repository name").with_hint(hint));
         }

@@ -55,11 +55,9 @@ impl ConfigSpec {
                 refuse_nul(what, word)?;
             }
         }
-        check_each("user", &self.user, |user| user_fault(user))?;
-        check_each("working directory", &self.working_dir, |dir| {
-            path_fault(dir)
-        })?;
-        check_each("volume", &self.volumes, |volume| path_fault(volume))?;
+        check_each("user", &self.user, user_fault)?;
+        check_each("working directory", &self.working_dir, path_fault)?;
+        check_each("volume", &self.volumes, path_fault)?;
         check_each("port", &self.exposed_ports, |port| {
             (!is_port(port))
                 .then_some("is not PORT, PORT/tcp or PORT/udp with a port from 1 to 65535")
@@ -141,10 +139,10 @@ fn check_each<'a>(
 }
 
 fn refuse_nul(what: &'static str, text: &str) -> Result<(), ImageError> {
-    match text.contains('\0') {
-        true => Err(ImageError::wish(what, text, "has a NUL character")),
-        false => Ok(()),
+    if text.contains('\0') {
+        return Err(ImageError::wish(what, text, "has a NUL character"));
     }
+    Ok(())
 }
 
 /// Why `path` cannot be a directory inside an image.

@@ -18,10 +18,10 @@ pub fn env(text: &str) -> Result<(String, String), ImageError> {
 /// # Errors
 /// [`ImageError::Wish`] without a key.
 pub fn label(text: &str) -> Result<(String, String), ImageError> {
-    match text.contains('=') {
-        true => assignment("label", text, "write KEY=VALUE"),
-        false => assignment("label", &format!("{text}="), "write KEY=VALUE"),
+    if text.contains('=') {
+        return assignment("label", text, "write KEY=VALUE");
     }
+    assignment("label", &format!("{text}="), "write KEY=VALUE")
 }
 
 /// Reads `KEY=VALUE` of an annotation.

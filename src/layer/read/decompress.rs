@@ -6,7 +6,7 @@ use flate2::bufread::GzDecoder;
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
 use super::broken;
-use crate::fault::Faults;
+use crate::fault::{Fault, Faults};
 
 /// What RFC 8878 asks every decoder to take, as a power of two: 8 MiB.
 const WINDOW_LOG: u32 = 23;
@@ -84,7 +84,7 @@ struct Zstd<R> {
 
 impl<R: Read> Decompressor<R> {
     /// What was noted so far, and clears it.
-    pub fn take_faults(&mut self) -> Vec<crate::fault::Fault> {
+    pub fn take_faults(&mut self) -> Vec<Fault> {
         std::mem::take(&mut self.faults).into_vec()
     }
 
@@ -193,7 +193,7 @@ fn check_gzip_header<R: BufRead>(decoder: &GzDecoder<R>, faults: &mut Faults) {
 fn gzip_error(error: io::Error) -> io::Error {
     let ours = error
         .get_ref()
-        .is_some_and(|inner| inner.is::<crate::fault::Fault>());
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<Fault>);
     match error.kind() {
         _ if ours => error,
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => broken(
@@ -265,13 +265,16 @@ impl<R: Read> Zstd<R> {
                 empty.insert(decoder)
             }
         };
-        let bytes = match from_head {
-            true => self.head.as_slice(),
-            false => self.reader.fill_buf()?,
+        let bytes = if from_head {
+            self.head.as_slice()
+        } else {
+            self.reader.fill_buf()?
         };
         let ended = bytes.is_empty();
         let mut input = InBuffer::around(bytes);
-        let hint = decoder.run(&mut input, &mut output).map_err(zstd_error)?;
+        let hint = decoder
+            .run(&mut input, &mut output)
+            .map_err(|error| zstd_error(&error))?;
         let used = input.pos();
         if from_head {
             self.head.drain(..used);
@@ -287,7 +290,7 @@ impl<R: Read> Zstd<R> {
     }
 }
 
-fn zstd_error(error: io::Error) -> io::Error {
+fn zstd_error(error: &io::Error) -> io::Error {
     broken(81, "", format!("is damaged: {error}"))
 }
 

@@ -61,7 +61,7 @@ impl Header {
     pub fn size(&self) -> io::Result<u64> {
         let size = self.number(124, 12).map(|(size, _)| size);
         let size = size.and_then(|size| u64::try_from(size).ok());
-        size.filter(|&size| size <= i64::MAX as u64)
+        size.filter(|&size| i64::try_from(size).is_ok())
             .ok_or_else(|| broken(86, &self.shown(), "the size is not a number"))
     }
 
@@ -199,7 +199,7 @@ impl Header {
         faults: &mut Faults,
     ) -> io::Result<u64> {
         let size = match extension.size() {
-            Some(size) => size.ok_or_else(|| broken(100, shown, "the size is not a number"))?,
+            Some(size) => size.map_err(|()| broken(100, shown, "the size is not a number"))?,
             None => self.size()?,
         };
         if matches!(kind, RawKind::File | RawKind::Other(_)) || size == 0 {

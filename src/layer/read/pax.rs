@@ -83,10 +83,10 @@ impl Extension {
         (!value.is_empty()).then_some(value)
     }
 
-    /// The size, if one is given; `None` inside if it is no number.
-    pub fn size(&self) -> Option<Option<u64>> {
-        let text = self.text("size")?;
-        Some(number(text).filter(|&size| size <= i64::MAX as u64))
+    /// The size, if one is given; an error if it is no number.
+    pub fn size(&self) -> Option<Result<u64, ()>> {
+        let size = number(self.text("size")?);
+        Some(size.filter(|&size| i64::try_from(size).is_ok()).ok_or(()))
     }
 
     /// A number such as `uid`; one that is none was noted when the record was read.

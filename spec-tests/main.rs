@@ -8,6 +8,7 @@ mod kit;
 mod tarball;
 
 mod cli;
+mod crash;
 mod determinism;
 mod endings;
 mod hostile;

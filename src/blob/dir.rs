@@ -161,7 +161,7 @@ impl DirStore {
     pub fn remember(&self) {
         let fresh = self.fresh().clone();
         // A file that is not on stable storage may come back from a crash as anything.
-        if fresh.is_empty() || self.writes != Some(SyncMode::Full) {
+        if fresh.is_empty() || !self.ledger.lasts() || self.writes != Some(SyncMode::Full) {
             return;
         }
         let Some(now) = self.clock() else { return };

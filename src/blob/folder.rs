@@ -117,11 +117,14 @@ impl Folder {
 
     /// The names in this directory, sorted; those that are not UTF-8 are shown lossily.
     pub(crate) fn names(&self) -> Result<Vec<String>, BlobError> {
-        let refuse = |errno| refused("list", self.path.clone(), errno);
+        let names = retry_on_intr(|| self.list());
+        names.map_err(|errno| refused("list", self.path.clone(), errno))
+    }
+
+    fn list(&self) -> Result<Vec<String>, Errno> {
         let mut names = Vec::new();
-        for entry in Dir::read_from(&self.handle).map_err(refuse)? {
-            let entry = entry.map_err(refuse)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
+        for entry in Dir::read_from(&self.handle)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
             if name != "." && name != ".." {
                 names.push(name);
             }

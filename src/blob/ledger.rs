@@ -78,6 +78,11 @@ impl Ledger {
         }
     }
 
+    /// Whether the records outlive this process.
+    pub(crate) fn lasts(&self) -> bool {
+        self.path.is_some()
+    }
+
     pub(crate) fn knows(&self, digest: &Digest, stamp: &Stamp) -> bool {
         let known = self.lock();
         let found = known.get(&stamp.place);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 /// How long work has to notice before the process ends regardless: it may sit in a read that never returns.
@@ -28,6 +28,8 @@ impl Interrupt {
             wanted.push(SIGHUP);
         }
         let mut signals = Signals::new(wanted)?;
+        // A file that grows beyond `ulimit -f` is an error like any other, not the end.
+        signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         let seen = interrupt.clone();
         thread::Builder::new()
             .name("signals".into())

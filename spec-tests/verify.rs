@@ -1,6 +1,8 @@
 //! `check::verify` against `testdata/images`: every broken rule is told, and nothing else fails.
 
-use plywood::check::{Fault, verify};
+use plywood::check::{Fault, Level, verify};
+use plywood::image::Image;
+use plywood::layout::Layout;
 
 use crate::images::{Description, descriptions};
 
@@ -103,4 +105,28 @@ fn the_list_is_the_same_every_time() {
 fn what_is_not_there_is_an_error() {
     let error = verify("/nonexistent/layout".as_ref()).unwrap_err();
     assert_eq!(error.to_string(), "could not read /nonexistent/layout");
+}
+
+#[test]
+fn what_breaks_a_must_of_a_document_is_not_loaded() {
+    for case in descriptions("bad") {
+        let made = case.make();
+        // Layers are not read by then, and docker's manifest not at all.
+        let documents = (13..=76).contains(&case.rule) && ![24, 65].contains(&case.rule);
+        let faults = verify(&made.path).unwrap();
+        let must = faults
+            .iter()
+            .any(|f| f.rule == case.rule && f.level == Level::Must);
+        if !must || !documents || case.archive.is_some() {
+            continue;
+        }
+        let loaded = Layout::open(&made.path)
+            .map_err(|e| e.to_string())
+            .and_then(|layout| {
+                let entry = layout.resolve(Some("v1")).map_err(|e| e.to_string())?;
+                Image::load(layout.blobs(), &entry, None).map_err(|e| e.to_string())
+            });
+        // An artifact beside the image does not keep the image from being read.
+        assert!(loaded.is_err() || !case.also.is_empty(), "{}", case.name);
+    }
 }

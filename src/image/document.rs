@@ -87,3 +87,16 @@ pub(crate) fn refuse_members(node: &Node, names: &[&str], faults: &mut Faults) {
         }
     }
 }
+
+/// Holds the artifact type of a new artifact against the grammar.
+pub(crate) fn read_artifact_type(text: &str) -> Result<(), ImageError> {
+    let hint = "such as application/vnd.example.thing.v1+json";
+    if text.is_empty() {
+        return Err(ImageError::wish("artifact type", "", "is missing").with_hint(hint));
+    }
+    if !super::media::is_media_type(text) {
+        let fault = "is not a media type of RFC 6838";
+        return Err(ImageError::wish("artifact type", text, fault).with_hint(hint));
+    }
+    Ok(())
+}

@@ -44,6 +44,51 @@ impl Index {
         document::parse(bytes)
     }
 
+    /// One index of images for several platforms, best first.
+    ///
+    /// The order of the entries is kept, except that of one architecture the
+    /// variants that want more come first, because readers take the first that fits.
+    ///
+    /// # Errors
+    /// [`ImageError::Wish`] for no entry, one without platform, or a platform twice.
+    pub fn for_platforms(
+        entries: Vec<IndexEntry>,
+        annotations: Annotations,
+    ) -> Result<Raw<Self>, ImageError> {
+        annotations::check("annotation", &annotations)?;
+        let mut manifests: Vec<IndexEntry> = Vec::new();
+        for mut entry in entries {
+            let digest = entry.descriptor.digest.to_string();
+            let Some(platform) = &entry.platform else {
+                return Err(ImageError::wish("image", &digest, "is for no platform"));
+            };
+            let serves = |other: &IndexEntry| {
+                let theirs = other.platform.as_ref();
+                theirs.is_some_and(|theirs| theirs.serves(platform))
+            };
+            if manifests.iter().any(serves) {
+                let fault = format!("is the second for {platform}");
+                let hint = "an index holds one image a platform";
+                return Err(ImageError::wish("image", &digest, fault).with_hint(hint));
+            }
+            // Names are for index.json only.
+            entry.annotations.remove(annotations::REF_NAME);
+            entry.annotations.remove(annotations::CONTAINERD_NAME);
+            let better = |other: &IndexEntry| is_better(&entry, other);
+            let place = manifests.iter().position(better).unwrap_or(manifests.len());
+            manifests.insert(place, entry);
+        }
+        if manifests.is_empty() {
+            return Err(ImageError::wish("index", "", "has no image"));
+        }
+        let index = Self {
+            manifests,
+            annotations,
+            ..Self::default()
+        };
+        Ok(index.into_raw())
+    }
+
     /// The canonical document of this index.
     pub fn into_raw(mut self) -> Raw<Self> {
         self.media_type = Some(media::INDEX.to_owned());
@@ -68,6 +113,21 @@ impl Index {
             map.insert("annotations".into(), string_map(&self.annotations));
         }
         map.into()
+    }
+}
+
+/// Whether `entry` is for the same architecture as `other` and wants more of it.
+fn is_better(entry: &IndexEntry, other: &IndexEntry) -> bool {
+    let key = |entry: &IndexEntry| {
+        let platform = entry.platform.clone()?;
+        Some((platform.os, platform.architecture, platform.variant))
+    };
+    match (key(entry), key(other)) {
+        (Some((os, arch, variant)), Some((other_os, other_arch, other_variant))) => {
+            // Variants of one table have the same length, but for `v8` and `v8.1`.
+            os == other_os && arch == other_arch && variant > other_variant
+        }
+        _ => false,
     }
 }
 

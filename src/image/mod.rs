@@ -2,6 +2,7 @@
 //! documents come from and go to a [`BlobStore`](crate::blob::BlobStore).
 
 pub mod annotations;
+mod artifact;
 mod assemble;
 mod base64;
 mod config;
@@ -26,6 +27,7 @@ pub mod wish;
 mod tests;
 
 pub use annotations::Annotations;
+pub use artifact::{Artifact, ArtifactFile, ArtifactSpec, referrers};
 pub use assemble::{assemble, rehearse};
 pub use config::{History, ImageConfig};
 pub use descriptor::IndexEntry;

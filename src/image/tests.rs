@@ -190,3 +190,188 @@ fn set(document: &mut Value, pointer: &str, value: Value) {
         other => other[name] = value,
     }
 }
+
+mod choosing {
+    use super::*;
+    use crate::blob::{Descriptor, Digest, MemoryStore};
+    use crate::layer::LayerBlob;
+
+    /// An image for a platform, in the store; its layer is not.
+    fn image(store: &MemoryStore, platform: &str) -> IndexEntry {
+        let spec = ConfigSpec {
+            platform: Some(Platform::parse(platform).unwrap()),
+            ..ConfigSpec::default()
+        };
+        let blob = LayerBlob {
+            descriptor: Descriptor {
+                media_type: media::LAYER.to_owned(),
+                digest: Digest::of(b""),
+                size: 0,
+            },
+            diff_id: DiffId(Digest::of(b"")),
+            tar_size: 0,
+            cached: false,
+        };
+        let layer = ImageLayer {
+            blob,
+            created_by: "x".to_owned(),
+            annotations: Annotations::new(),
+        };
+        let image = assemble(&spec, None, &[layer], &Annotations::new()).unwrap();
+        image.write_to(store).unwrap();
+        image.entry(Annotations::new())
+    }
+
+    fn index(store: &MemoryStore, manifests: Vec<IndexEntry>) -> IndexEntry {
+        let index = Index {
+            manifests,
+            ..Index::default()
+        };
+        let raw = index.into_raw();
+        write(store, &raw).unwrap();
+        raw.descriptor.into()
+    }
+
+    fn load(
+        store: &MemoryStore,
+        entry: &IndexEntry,
+        platform: Option<&str>,
+    ) -> Result<String, String> {
+        let platform = platform.map(|text| Platform::parse(text).unwrap());
+        let image = Image::load(store, entry, platform.as_ref());
+        let image = image.map_err(|error| error.to_string())?;
+        Ok(image.platform().to_string())
+    }
+
+    #[test]
+    fn by_platform() {
+        let store = MemoryStore::default();
+        let [amd, arm, v6] = ["amd64", "arm64", "linux/arm/v6"].map(|p| image(&store, p));
+        let mut silent = arm.clone();
+        silent.platform = None;
+        let nested = index(&store, vec![v6.clone()]);
+        let all = index(&store, vec![amd.clone(), silent, nested, amd.clone()]);
+        assert_eq!(load(&store, &amd, None).unwrap(), "linux/amd64");
+        assert_eq!(
+            load(&store, &all, Some("linux/arm64/v8")).unwrap(),
+            "linux/arm64"
+        );
+        assert_eq!(
+            load(&store, &all, Some("linux/arm/v6")).unwrap(),
+            "linux/arm/v6"
+        );
+        let choices = |entries: &[&IndexEntry]| -> String {
+            let shown = entries
+                .iter()
+                .map(|e| format!("{} ({})", e.platform.as_ref().unwrap(), e.descriptor.digest));
+            shown.collect::<Vec<_>>().join(", ")
+        };
+        let there = choices(&[&amd, &arm, &v6]);
+        assert_eq!(
+            load(&store, &all, None).unwrap_err(),
+            format!("3 images to choose from: {there}")
+        );
+        assert_eq!(
+            load(&store, &all, Some("s390x")).unwrap_err(),
+            format!("no image for linux/s390x: there is {there}")
+        );
+        assert_eq!(
+            load(&store, &amd, Some("s390x")).unwrap_err(),
+            format!("no image for linux/s390x: there is {}", choices(&[&amd]))
+        );
+        let none = index(&store, vec![]);
+        assert_eq!(
+            load(&store, &none, None).unwrap_err(),
+            "0 images to choose from: none at all"
+        );
+    }
+
+    #[test]
+    fn nesting_has_an_end() {
+        let store = MemoryStore::default();
+        let mut entry = image(&store, "amd64");
+        for _ in 0..NESTING_LIMIT {
+            entry = index(&store, vec![entry]);
+        }
+        assert!(load(&store, &entry, None).is_ok());
+        for _ in 0..1000 {
+            entry = index(&store, vec![entry]);
+        }
+        let message = load(&store, &entry, None).unwrap_err();
+        assert!(
+            message.ends_with("is nested more than 8 deep, or in itself"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn lies_and_foreign_layers_are_refused() {
+        let store = MemoryStore::default();
+        let good = image(&store, "amd64");
+        let bytes = crate::blob::read_all(&store, &good.descriptor, 1 << 20).unwrap();
+        let manifest: Value = serde_json::from_slice(&bytes).unwrap();
+        let changed = |pointer: &str, value: Value| {
+            let mut manifest = manifest.clone();
+            set(&mut manifest, pointer, value);
+            store.put(media::MANIFEST, &canonical(&manifest)).into()
+        };
+        let refused = |entry: &IndexEntry, text: &str| {
+            let message = load(&store, entry, None).unwrap_err();
+            assert!(message.contains(text), "{message}");
+        };
+        let foreign = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+        refused(
+            &changed("/layers/0/mediaType", json!(foreign)),
+            "is not carried along",
+        );
+        refused(
+            &changed("/mediaType", json!(media::DOCKER_MANIFEST)),
+            "its descriptor says",
+        );
+        refused(
+            &changed("/manifests", json!([])),
+            "another kind of document",
+        );
+        refused(
+            &changed("/config/mediaType", json!("application/x.y")),
+            "is an artifact",
+        );
+        let layer = manifest["layers"][0].clone();
+        refused(
+            &changed("/layers", json!([layer, layer])),
+            "1 diff_ids for the 2 layers",
+        );
+        refused(&changed("/config/size", json!(3)), "could not read config");
+        let mut large = good.clone();
+        large.descriptor.size = 200 << 20;
+        refused(&large, "could not read manifest");
+        let mut missing = good;
+        missing.descriptor.digest = Digest::of(b"nothing");
+        refused(&missing, "could not read manifest");
+    }
+
+    #[test]
+    fn an_index_for_platforms() {
+        let store = MemoryStore::default();
+        let [v1, v3, arm, v8] =
+            ["amd64", "linux/amd64/v3", "arm64", "linux/arm64/v8"].map(|p| image(&store, p));
+        let notes = Annotations::new;
+        let made = Index::for_platforms(vec![arm.clone(), v1.clone(), v3], notes()).unwrap();
+        let platforms: Vec<_> = { made.value.manifests.iter() }
+            .map(|e| e.platform.as_ref().unwrap().to_string())
+            .collect();
+        assert_eq!(platforms, ["linux/arm64", "linux/amd64/v3", "linux/amd64"]);
+        let twice = Index::for_platforms(vec![arm, v8.clone()], notes()).unwrap_err();
+        assert_eq!(
+            twice.to_string(),
+            format!(
+                "image `{}` is the second for linux/arm64/v8",
+                v8.descriptor.digest
+            )
+        );
+        let mut silent = v1;
+        silent.platform = None;
+        assert!(Index::for_platforms(vec![silent], notes()).is_err());
+        assert!(Index::for_platforms(vec![], notes()).is_err());
+    }
+}

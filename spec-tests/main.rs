@@ -13,6 +13,7 @@ mod determinism;
 mod endings;
 mod hostile;
 mod layout;
+mod layout_ops;
 mod readme;
 mod rooms;
 mod trees;

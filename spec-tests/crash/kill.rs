@@ -115,6 +115,59 @@ fn at_the_nth_call() {
     }
 }
 
+/// The other verbs that write.
+#[test]
+fn at_the_nth_call_of_other_verbs() {
+    if !tool("strace", &["-V"]) {
+        return skipped("no strace");
+    }
+    let scene = Scene::new();
+    let layout = scene.at("layout");
+    let place = layout.to_str().unwrap();
+    let tagged = format!("oci:{place}:old");
+    // `untag` and `gc` find the image `new`, `gc` without its name.
+    let verbs: [(&[&str], &[&str]); 3] = [
+        (&["tag", &tagged, "more"], &[]),
+        (&["untag", place, "new"], &[]),
+        (&["gc", place], &["untag", place, "new"]),
+    ];
+    for (verb, before) in verbs {
+        let prepare = || {
+            scene.prepare(&layout, Start::Old);
+            scene.must(&layout, "new");
+            assert!(before.is_empty() || tool(PROGRAM, before));
+        };
+        prepare();
+        assert!(tool(PROGRAM, verb));
+        let clean = snapshot(&layout);
+        for call in [
+            "openat", "flock", "write", "fsync", "linkat", "renameat", "unlinkat",
+        ] {
+            let mut number = 1;
+            loop {
+                prepare();
+                let inject = format!("inject={call}:signal=KILL:when={number}");
+                let trace = format!("trace={call}");
+                let mut words = vec!["-f", "-qqq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+                words.push(PROGRAM);
+                words.extend(verb);
+                let ended = tool("strace", &words);
+                scene.assert_whole(&layout, &["old"]);
+                // What was done before the kill need not be done again.
+                let again = tool(PROGRAM, verb);
+                assert!(again || verb[0] == "untag", "{verb:?}");
+                assert_same(&snapshot(&layout), &clean);
+                if ended {
+                    break;
+                }
+                number += step(number);
+            }
+        }
+    }
+}
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_plywood");
+
 /// In the long run every call; in the short one the first few, and then fewer and fewer.
 fn step(number: usize) -> usize {
     if long() { 1 } else { 1 + number * 2 }

@@ -74,8 +74,9 @@ impl Layout {
             Survey::Begin => return Err(not(format!("there is no file {MARKER}"))),
             Survey::Foreign(fault) => return Err(not(fault)),
         }
-        // Keeps gc away while this is read; a reader never waits.
-        lock::attempt(&folder, false)?;
+        // Keeps gc away while this is read. A reader never waits, and reads where nothing can be
+        // locked as well.
+        let _ = lock::attempt(&folder, false);
         let Some(blobs) = DirStore::of_folder(folder)? else {
             return Err(not("there is no directory blobs".to_owned()));
         };

@@ -151,6 +151,7 @@ fn merge(first: Component, second: Component) -> Result<Component, SourceError> 
         name,
         size,
         hash,
+        volatile,
         content,
     } = first;
     let content = match (content, second.content) {
@@ -175,6 +176,7 @@ fn merge(first: Component, second: Component) -> Result<Component, SourceError> 
         name: name.or(second.name),
         size: size.or(second.size),
         hash: hash.or(second.hash),
+        volatile: volatile && second.volatile,
         content,
     })
 }

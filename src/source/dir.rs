@@ -46,6 +46,7 @@ impl Source for DirSource {
             name: None,
             size: None,
             hash: None,
+            volatile: false,
             content,
         };
         Ok(Closure {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::error::{Place, SourceError};
 use super::json::{self, Fault};
 use super::text::{self, Form};
-use super::{Closure, Component, Content, Source, forms};
+use super::{Closure, Component, Content, Source, forms, store_name};
 use crate::graph::{Graph, NodeSpec};
 
 /// A reference graph as a document: structured attributes, a list of paths, `nix path-info
@@ -110,12 +110,14 @@ pub(super) fn closure(
     } in entries
     {
         let host = source.unwrap_or_else(|| on_disk(&path, store_prefix));
+        let name = name.or_else(|| store_name(&path));
         let content = Content::Store { host };
         components.push(Component {
             path: path.clone(),
             name,
             size,
             hash,
+            volatile: false,
             content,
         });
         nodes.push(NodeSpec { path, references });

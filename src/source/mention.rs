@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::name::has_hash;
 use super::{Closure, Content};
 use crate::graph::Graph;
 
@@ -87,11 +88,4 @@ fn starts_a_path(before: &str) -> bool {
         .rfind(|c| !in_a_name(c))
         .map_or(before, |at| &before[at + 1..]);
     !word.contains('/') && !word.starts_with(['.', '~', '$'])
-}
-
-/// Whether the base name starts with a Nix hash.
-fn has_hash(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default().as_bytes();
-    let hash = |b: &u8| b"0123456789abcdfghijklmnpqrsvwxyz".contains(b);
-    name.len() > 33 && name[32] == b'-' && name[..32].iter().all(hash)
 }

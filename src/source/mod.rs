@@ -10,6 +10,7 @@ mod forms;
 mod graph;
 mod json;
 mod mention;
+mod name;
 mod nest;
 mod nix;
 mod text;
@@ -21,6 +22,7 @@ use crate::graph::Graph;
 pub use dir::DirSource;
 pub use error::{Place, SourceError};
 pub use graph::GraphSource;
+pub use name::store_name;
 pub use nix::NixSource;
 
 /// One thing that is never split over layers: a store path, a package, a directory.
@@ -35,8 +37,17 @@ pub struct Component {
     /// Hash of its content as the source states it (`narHash`); with the path it
     /// identifies an immutable store path.
     pub hash: Option<String>,
+    /// Whether every build rewrites it: package databases, caches, what nobody owns.
+    pub volatile: bool,
     /// Where its files are on this machine. Nothing of this reaches the image.
     pub content: Content,
+}
+
+impl Component {
+    /// What it is called over all its versions: its name, or its path if it has none.
+    pub fn identity(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.path)
+    }
 }
 
 /// Where a component's files are.

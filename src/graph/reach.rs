@@ -55,6 +55,30 @@ impl Graph {
         }
     }
 
+    /// The same nodes with every reference turned around: a closure in it is all referrers.
+    pub fn reversed(&self) -> Self {
+        let mut starts = vec![0; self.len() + 1];
+        for to in &self.edges {
+            starts[to.index() + 1] += 1;
+        }
+        for i in 0..self.len() {
+            starts[i + 1] += starts[i];
+        }
+        let mut next = starts.clone();
+        let mut edges = vec![NodeId(0); self.edges.len()];
+        for from in self.nodes() {
+            for to in self.references(from) {
+                edges[next[to.index()]] = from;
+                next[to.index()] += 1;
+            }
+        }
+        Self {
+            paths: self.paths.clone(),
+            starts,
+            edges,
+        }
+    }
+
     /// Nodes that no other node refers to, ascending; none where all stand on cycles.
     pub fn roots(&self) -> Vec<NodeId> {
         let mut referred = vec![false; self.len()];
@@ -85,6 +109,13 @@ mod tests {
         let g = graph(&[("a", "b d"), ("b", "d"), ("c", "a"), ("d", "")]);
         let keep = [g.find("d").unwrap(), g.find("a").unwrap()];
         assert_eq!(g.restrict(&keep), graph(&[("a", "d"), ("d", "")]));
+    }
+
+    #[test]
+    fn references_turn_around() {
+        let g = graph(&[("a", "b c"), ("b", "c"), ("c", "")]);
+        assert_eq!(g.reversed(), graph(&[("a", ""), ("b", "a"), ("c", "a b")]));
+        assert_eq!(g.reversed().reversed(), g);
     }
 
     #[test]

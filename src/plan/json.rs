@@ -19,6 +19,8 @@ struct PlanShape {
 #[derive(Serialize, Deserialize)]
 struct LayerShape {
     kind: LayerKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     paths: Vec<MemberShape>,
 }
 
@@ -28,6 +30,10 @@ struct MemberShape {
     /// In decimal: it may exceed what JSON numbers are good for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     popularity: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
 }
 
 impl LayerPlan {
@@ -92,13 +98,41 @@ fn malformed(reason: impl std::fmt::Display) -> PlanError {
 
 impl From<&PlanLayer> for LayerShape {
     fn from(layer: &PlanLayer) -> Self {
-        let shape = |member: &Member| MemberShape {
-            path: member.path.clone(),
-            popularity: member.popularity.as_ref().map(ToString::to_string),
-        };
+        let PlanLayer {
+            kind,
+            name,
+            members,
+        } = layer;
         Self {
-            kind: layer.kind,
-            paths: layer.members.iter().map(shape).collect(),
+            kind: *kind,
+            name: name.clone(),
+            paths: members.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&Member> for MemberShape {
+    /// A plan by popularity says exactly what it always said.
+    fn from(member: &Member) -> Self {
+        let Member {
+            path,
+            name,
+            size,
+            popularity,
+        } = member.clone();
+        match popularity {
+            Some(count) => Self {
+                path,
+                popularity: Some(count.to_string()),
+                name: None,
+                size: None,
+            },
+            None => Self {
+                path,
+                popularity: None,
+                name,
+                size,
+            },
         }
     }
 }
@@ -107,19 +141,37 @@ impl TryFrom<LayerShape> for PlanLayer {
     type Error = PlanError;
 
     fn try_from(shape: LayerShape) -> Result<Self, PlanError> {
-        let member = |MemberShape { path, popularity }: MemberShape| {
-            let number = |text: String| {
-                BigUint::parse_bytes(text.as_bytes(), 10).ok_or_else(|| {
-                    malformed(format!("the popularity `{text}` of {path} is no number"))
-                })
-            };
-            let popularity = popularity.map(number).transpose()?;
-            Ok(Member { path, popularity })
-        };
-        let members: Result<Vec<Member>, PlanError> = shape.paths.into_iter().map(member).collect();
+        let LayerShape { kind, name, paths } = shape;
+        let members: Result<Vec<Member>, PlanError> =
+            paths.into_iter().map(Member::try_from).collect();
         Ok(Self {
-            kind: shape.kind,
+            kind,
+            name,
             members: members?,
+        })
+    }
+}
+
+impl TryFrom<MemberShape> for Member {
+    type Error = PlanError;
+
+    fn try_from(shape: MemberShape) -> Result<Self, PlanError> {
+        let MemberShape {
+            path,
+            name,
+            size,
+            popularity,
+        } = shape;
+        let number = |text: String| {
+            BigUint::parse_bytes(text.as_bytes(), 10)
+                .ok_or_else(|| malformed(format!("the popularity `{text}` of {path} is no number")))
+        };
+        let popularity = popularity.map(number).transpose()?;
+        Ok(Self {
+            path,
+            name,
+            size,
+            popularity,
         })
     }
 }

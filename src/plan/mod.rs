@@ -1,57 +1,36 @@
 //! Order + limits → [`LayerPlan`]: which path goes into which layer.
+//!
+//! [`draw`] is the way from a closure to its plan: pinned components and what every build
+//! rewrites are taken out, a [`Strategy`] deals out the others, or, with a
+//! [`Previous`] plan at hand, they stay where they were. [`fleet`] plans several closures
+//! at once.
 
+mod annotations;
+mod auto;
+mod balanced;
+mod error;
+mod fleet;
+mod items;
 mod json;
+mod layers;
+mod pins;
 mod popularity;
+mod previous;
+mod size;
+mod strategy;
 
-use num_bigint::BigUint;
+use crate::graph::{Graph, NodeId};
+use crate::rank::{self, Ranking};
+use crate::source::Closure;
 
-use crate::error::ErrorKind;
-use crate::graph::Graph;
-use crate::rank::Ranking;
+pub use error::PlanError;
+pub use fleet::fleet;
+pub use layers::{LayerKind, LayerPlan, Member, Place, PlanLayer};
+pub use pins::Pins;
+pub use previous::Previous;
+pub use strategy::Strategy;
 
-/// Which components share a layer: a partition of a closure, as a value that can be
-/// printed, stored, compared and replayed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LayerPlan {
-    /// Name and version of the strategy, `popularity@1`.
-    pub strategy: String,
-    /// The limit that the plan was made for; base layers and customisation included.
-    pub max_layers: usize,
-    /// Lowest first.
-    pub layers: Vec<PlanLayer>,
-}
-
-/// One layer of a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlanLayer {
-    /// Why this layer exists.
-    pub kind: LayerKind,
-    /// Its components in ranking order; empty for base and customisation.
-    pub members: Vec<Member>,
-}
-
-/// One component's place in a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// The component's path.
-    pub path: String,
-    /// Its popularity, where the strategy counts one.
-    pub popularity: Option<BigUint>,
-}
-
-/// Why a layer exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LayerKind {
-    /// From the base image, carried untouched.
-    Base,
-    /// One component alone.
-    Single,
-    /// All components that got no layer of their own.
-    Rest,
-    /// The symlink join, added files, the top directory.
-    Customisation,
-}
+use items::{Group, Items};
 
 impl LayerKind {
     /// Its name in plans and annotations.
@@ -107,18 +86,87 @@ impl Limits {
 
     /// The base's layers below, the customisation layer above.
     fn enclose(self, layers: impl IntoIterator<Item = PlanLayer>) -> Vec<PlanLayer> {
-        let empty = |kind| PlanLayer {
-            kind,
-            members: Vec::new(),
-        };
-        let mut all = vec![empty(LayerKind::Base); self.base_layers];
+        let mut all = vec![PlanLayer::empty(LayerKind::Base); self.base_layers];
         all.extend(layers);
-        all.extend(self.customisation.then(|| empty(LayerKind::Customisation)));
+        all.extend(
+            self.customisation
+                .then(|| PlanLayer::empty(LayerKind::Customisation)),
+        );
         all
     }
 }
 
-/// Makes the plan of a strategy: every node of the graph in exactly one layer.
+/// What is asked of the planner.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// How components are dealt out.
+    pub strategy: Strategy,
+    /// How many layers there may be.
+    pub limits: Limits,
+    /// Components that are asked to share a layer, whatever the strategy says.
+    pub pins: Pins,
+    /// The plan of an earlier image, to stay close to.
+    pub previous: Option<Previous>,
+}
+
+impl Request {
+    /// This strategy within these limits, nothing else.
+    pub fn new(strategy: Strategy, limits: Limits) -> Self {
+        Self {
+            strategy,
+            limits,
+            pins: Pins::default(),
+            previous: None,
+        }
+    }
+}
+
+/// Makes the plan of a closure: every component in exactly one layer.
+///
+/// Beside the plan come warnings: what was asked for and could not be followed.
+///
+/// # Errors
+/// [`PlanError::NoRoom`] if the base image leaves fewer than two layers;
+/// [`PlanError::TooManyPins`]; [`PlanError::Unmatched`] for a pin without components.
+pub fn draw(closure: &Closure, request: &Request) -> Result<(LayerPlan, Vec<String>), PlanError> {
+    let Request {
+        strategy,
+        limits,
+        pins,
+        previous,
+    } = request;
+    let room = limits.room()?;
+    let by_popularity = *strategy == Strategy::Popularity1;
+    let ranking = by_popularity.then(|| rank::popularity(&closure.graph));
+    let items = Items::of_closure(closure, ranking);
+    let special = Special::take(&items, pins, room)?;
+    let mut warnings = Vec::new();
+    let dealt = match previous {
+        None => strategy.deal(&items, &special.others, special.room),
+        Some(previous) => previous.follow(
+            &items,
+            &special.others,
+            special.room,
+            *strategy,
+            &mut warnings,
+        ),
+    };
+    let layers = special
+        .around(dealt)
+        .into_iter()
+        .map(|group| items.layer(group));
+    let (strategy, max_layers) = (strategy.to_string(), limits.max_layers);
+    Ok((
+        LayerPlan {
+            strategy,
+            max_layers,
+            layers: limits.enclose(layers),
+        },
+        warnings,
+    ))
+}
+
+/// Makes the plan of a bare graph: no sizes, no names but the paths.
 ///
 /// # Errors
 /// [`PlanError::NoRoom`] if the base image leaves fewer than two layers;
@@ -131,150 +179,62 @@ pub fn make(
 ) -> Result<LayerPlan, PlanError> {
     let strategy = Strategy::parse(strategy)?;
     let room = limits.room()?;
-    let layers = match strategy {
-        Strategy::Popularity1 => popularity::layers(graph, ranking, room),
-    };
+    let by_popularity = strategy == Strategy::Popularity1;
+    let items = Items::of_graph(graph, by_popularity.then_some(ranking));
+    let nodes: Vec<NodeId> = graph.nodes().collect();
+    let layers = strategy
+        .deal(&items, &nodes, room)
+        .into_iter()
+        .map(|group| items.layer(group));
+    let (strategy, max_layers) = (strategy.to_string(), limits.max_layers);
     Ok(LayerPlan {
-        strategy: strategy.to_string(),
-        max_layers: limits.max_layers,
+        strategy,
+        max_layers,
         layers: limits.enclose(layers),
     })
 }
 
-/// The ways to make a plan; each is frozen under its version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Strategy {
-    /// `popularity@1`: the most popular paths alone, the others together.
-    Popularity1,
+/// What no strategy deals out: pinned layers and the volatile one.
+struct Special {
+    low: Vec<Group>,
+    high: Vec<Group>,
+    volatile: Option<Group>,
+    /// All that a strategy deals out.
+    others: Vec<NodeId>,
+    /// How many layers there are for them.
+    room: usize,
 }
 
-impl Strategy {
-    /// All of them.
-    pub const ALL: [Self; 1] = [Self::Popularity1];
-
-    /// Reads `popularity` (the newest version) or `popularity@1`.
-    ///
-    /// # Errors
-    /// [`PlanError::UnknownStrategy`], which lists the known ones.
-    pub fn parse(text: &str) -> Result<Self, PlanError> {
-        let known = Self::ALL.into_iter().rev();
-        let named = |s: &Self| s.name() == text || s.versionless() == text;
-        known
-            .clone()
-            .find(named)
-            .ok_or_else(|| PlanError::UnknownStrategy { given: text.into() })
-    }
-
-    /// Name and version, `popularity@1`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Popularity1 => "popularity@1",
+impl Special {
+    fn take(items: &Items<'_>, pins: &Pins, room: usize) -> Result<Self, PlanError> {
+        let pins::Pinned { low, high, others } = pins.apply(items)?;
+        let (mut volatile, others): (Vec<NodeId>, Vec<NodeId>) = others
+            .into_iter()
+            .partition(|node| items.is_volatile(*node));
+        items.sort_by_name(&mut volatile);
+        let volatile = Group::of_all(LayerKind::Volatile, volatile);
+        let taken = low.len() + high.len() + usize::from(volatile.is_some());
+        let rest = !others.is_empty();
+        if taken + usize::from(rest) > room {
+            return Err(PlanError::TooManyPins {
+                pins: taken,
+                room,
+                rest,
+            });
         }
+        Ok(Self {
+            low,
+            high,
+            volatile,
+            others,
+            room: room - taken,
+        })
     }
 
-    fn versionless(self) -> &'static str {
-        self.name().split('@').next().unwrap_or_default()
-    }
-}
-
-impl std::fmt::Display for Strategy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Where one component went, and in what company.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place<'a> {
-    /// Number of the layer, 0 is the lowest.
-    pub layer: usize,
-    /// What kind of layer that is.
-    pub kind: LayerKind,
-    /// Place among all components of the plan, 0 is the first.
-    pub rank: usize,
-    /// The component.
-    pub member: &'a Member,
-    /// How many components share the layer, this one included.
-    pub company: usize,
-}
-
-impl LayerPlan {
-    /// Where the component with this path went.
-    pub fn explain(&self, path: &str) -> Option<Place<'_>> {
-        let mut before = 0;
-        for (layer, PlanLayer { kind, members }) in self.layers.iter().enumerate() {
-            if let Some(at) = members.iter().position(|member| member.path == path) {
-                let (rank, member, company) = (before + at, &members[at], members.len());
-                return Some(Place {
-                    layer,
-                    kind: *kind,
-                    rank,
-                    member,
-                    company,
-                });
-            }
-            before += members.len();
-        }
-        None
-    }
-}
-
-/// Why there is no plan.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PlanError {
-    /// Too few layers allowed.
-    #[error("{}", no_room_text(*wanted, *least, *base))]
-    NoRoom {
-        /// What was allowed.
-        wanted: usize,
-        /// What is needed at least.
-        least: usize,
-        /// Layers of the base image.
-        base: usize,
-    },
-    /// No strategy of this name and version.
-    #[error("no strategy `{given}`; there are {}", Strategy::ALL.map(Strategy::name).join(", "))]
-    UnknownStrategy {
-        /// As it was given.
-        given: String,
-    },
-    /// Not a plan in JSON.
-    #[error("not a layer plan: {reason}")]
-    Malformed {
-        /// What is wrong and where.
-        reason: String,
-    },
-}
-
-fn no_room_text(wanted: usize, least: usize, base: usize) -> String {
-    let layers = if wanted == 1 {
-        "layer is"
-    } else {
-        "layers are"
-    };
-    let why = match base {
-        0 => "for the paths and for customisation".to_owned(),
-        1 => "1 of the base image, and for the paths and for customisation".to_owned(),
-        n => format!("{n} of the base image, and for the paths and for customisation"),
-    };
-    format!("{wanted} {layers} too few: at least {least} are needed ({why})")
-}
-
-impl PlanError {
-    pub(crate) fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NoRoom { .. } | Self::UnknownStrategy { .. } => ErrorKind::Usage,
-            Self::Malformed { .. } => ErrorKind::Input,
-        }
-    }
-
-    pub(crate) fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoRoom { least, .. } => Some(format!("allow --max-layers {least} or more")),
-            Self::UnknownStrategy { .. } | Self::Malformed { .. } => None,
-        }
+    /// All groups, the lowest first.
+    fn around(&self, dealt: Vec<Group>) -> Vec<Group> {
+        let above = self.high.iter().chain(&self.volatile).cloned();
+        self.low.iter().cloned().chain(dealt).chain(above).collect()
     }
 }
 

@@ -1,33 +1,24 @@
 //! `popularity@1`: the first paths of the ranking get a layer each, the others share one.
 
-use super::{LayerKind, Member, PlanLayer};
-use crate::graph::{Graph, NodeId};
-use crate::rank::Ranking;
+use super::items::{Group, Items};
+use crate::graph::NodeId;
 
-/// At most `room` layers (at least 1), most popular lowest.
-pub(super) fn layers(graph: &Graph, ranking: &Ranking, room: usize) -> Vec<PlanLayer> {
-    let order = ranking.order();
-    let (alone, others) = order.split_at(order.len().min(room.saturating_sub(1)));
-    let singles = alone.chunks(1);
-    let rest = Some(others).filter(|others| !others.is_empty());
-    singles
-        .chain(rest)
-        .map(|nodes| layer(graph, ranking, nodes))
-        .collect()
-}
-
-fn layer(graph: &Graph, ranking: &Ranking, nodes: &[NodeId]) -> PlanLayer {
-    let member = |node: &NodeId| Member {
-        path: graph.path(*node).to_owned(),
-        popularity: Some(ranking.score(*node).clone()),
-    };
-    let kind = if nodes.len() == 1 {
-        LayerKind::Single
-    } else {
-        LayerKind::Rest
-    };
-    PlanLayer {
-        kind,
-        members: nodes.iter().map(member).collect(),
+/// At most `room` groups (at least 1), most popular lowest. Popularity counts in the whole
+/// graph, also where only some nodes are dealt out.
+pub(super) fn deal(items: &Items<'_>, nodes: &[NodeId], room: usize) -> Vec<Group> {
+    let mut wanted = vec![false; items.graph.len()];
+    for node in nodes {
+        wanted[node.index()] = true;
     }
+    let ranked = items.ranking.iter().flat_map(|ranking| ranking.order());
+    let mut alone: Vec<NodeId> = ranked
+        .copied()
+        .filter(|node| wanted[node.index()])
+        .collect();
+    let rest = alone.split_off(alone.len().min(room.saturating_sub(1)));
+    alone
+        .into_iter()
+        .map(Group::single)
+        .chain(Group::of_rest(rest))
+        .collect()
 }

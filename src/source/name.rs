@@ -18,7 +18,9 @@ pub fn store_name(path: &str) -> Option<String> {
         return None;
     }
     let name = base.get(HASH + 1..)?;
-    let Some((package, version)) = split_version(name) else { return Some(name.to_owned()) };
+    let Some((package, version)) = split_version(name) else {
+        return Some(name.to_owned());
+    };
     match version.rsplit_once('-') {
         Some((_, output)) if !output.is_empty() && output.chars().all(char::is_alphabetic) => {
             Some(format!("{package}-{output}"))
@@ -42,7 +44,9 @@ pub(super) fn has_hash(path: &str) -> bool {
 
 fn split_version(name: &str) -> Option<(&str, &str)> {
     let starts = |at: &usize| name[at + 1..].starts_with(|c: char| !c.is_ascii_alphabetic());
-    let (at, _) = name.match_indices('-').find(|(at, _)| *at > 0 && starts(at))?;
+    let (at, _) = name
+        .match_indices('-')
+        .find(|(at, _)| *at > 0 && starts(at))?;
     Some((&name[..at], &name[at + 1..]))
 }
 

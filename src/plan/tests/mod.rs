@@ -3,6 +3,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use serde_json::Value;
 
+mod fleet;
+mod pins;
+mod previous;
+mod strategies;
+
 use super::LayerKind::{Base, Customisation, Rest, Single};
 use super::*;
 use crate::graph::NodeSpec;
@@ -34,30 +39,44 @@ fn store_layers(plan: &LayerPlan) -> Vec<Vec<&str>> {
         .collect()
 }
 
+/// All vectors that have a graph.
+fn vectors() -> Vec<(std::path::PathBuf, Value)> {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/graphs");
+    let read = |file: std::io::Result<std::fs::DirEntry>| {
+        let file = file.unwrap().path();
+        let vector: Value = serde_json::from_slice(&std::fs::read(&file).ok()?).ok()?;
+        vector["graph"].is_array().then_some((file, vector))
+    };
+    std::fs::read_dir(directory)
+        .unwrap()
+        .filter_map(read)
+        .collect()
+}
+
+/// A closure from the list form of a graph.
+fn closure(list: &Value) -> Closure {
+    let text = list.to_string().into_bytes();
+    let source = crate::source::GraphSource {
+        text,
+        origin: "list".into(),
+        store_prefix: None,
+    };
+    crate::source::Source::load(&source).unwrap()
+}
+
+/// A closure from path, references and size.
+fn closure_of(nodes: impl Iterator<Item = (String, Vec<String>, u64)>) -> Closure {
+    let entry = |(path, references, size)| serde_json::json!({"path": path, "references": references, "narSize": size});
+    closure(&nodes.map(entry).collect::<Vec<Value>>().into())
+}
+
 #[test]
 fn every_vector() {
     let mut seen = 0;
-    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/graphs")).unwrap()
-    {
-        let file = file.unwrap().path();
-        let Ok(text) = std::fs::read(&file) else {
-            continue;
-        };
-        let Ok(vector) = serde_json::from_slice::<Value>(&text) else {
-            continue;
-        };
-        let expected = &vector["expect"]["layers_by_max_layers"];
-        let Some(nodes) = vector["graph"].as_array() else {
-            continue;
-        };
-        let strings = |v: &Value| serde_json::from_value(v.clone()).unwrap();
-        let node = |v: &Value| NodeSpec {
-            path: v["path"].as_str().unwrap().into(),
-            references: strings(&v["references"]),
-        };
-        let graph = Graph::new(nodes.iter().map(node).collect()).unwrap();
+    for (file, vector) in vectors() {
+        let graph = closure(&vector["graph"]).graph;
         let expected: BTreeMap<String, Vec<Vec<String>>> =
-            serde_json::from_value(expected.clone()).unwrap();
+            serde_json::from_value(vector["expect"]["layers_by_max_layers"].clone()).unwrap();
         for (max, layers) in expected {
             seen += 1;
             let plan = plan(&graph, limits(max.parse().unwrap())).unwrap();
@@ -161,7 +180,9 @@ fn strategies_by_name() {
     for unknown in ["", "popularity@2", "popularity@", "Popularity"] {
         let error = Strategy::parse(unknown).unwrap_err().to_string();
         assert!(
-            error.starts_with(&format!("no strategy `{unknown}`; there are popularity@1")),
+            error.starts_with(&format!(
+                "no strategy `{unknown}`; there are popularity@1, "
+            )),
             "{error}"
         );
     }

@@ -85,8 +85,12 @@ fn library() -> Vec<SourceFile> {
         SourceFile { room, name, code }
     });
     files
-        .filter(|f| !["cli", "main", "lib"].contains(&&*f.room) && !f.name.ends_with("/tests.rs"))
+        .filter(|f| !["cli", "main", "lib"].contains(&&*f.room) && !is_test(&f.name))
         .collect()
+}
+
+fn is_test(name: &str) -> bool {
+    name.ends_with("/tests.rs") || name.contains("/tests/")
 }
 
 fn names_after(code: &str, prefix: &str) -> Vec<String> {

@@ -14,8 +14,7 @@ pub use request::{BuildRequest, Input, Output, OutputForm};
 use crate::Error;
 use crate::image::{Image, ImageLayer, annotations, assemble, rehearse};
 use crate::layer::{LayerBlob, Progress, build_layers};
-use crate::plan::{LayerKind, LayerPlan, Limits, make};
-use crate::rank::popularity;
+use crate::plan::{self, Facts, Items, LayerKind, LayerPlan, Limits, Strategy, draw};
 use crate::source::{Closure, Content};
 
 use content::Trees;
@@ -50,13 +49,21 @@ pub fn plan(request: &BuildRequest) -> Result<Planned, Error> {
         base_layers: 0,
         customisation,
     };
-    let plan = make(
-        &closure.graph,
-        &popularity(&closure.graph),
-        &request.strategy,
-        limits,
-    )?;
+    let strategy = Strategy::parse(&request.strategy)?;
+    let items = Items::new(&closure.graph, facts(&closure));
+    // Only a previous plan leads to warnings.
+    let (plan, _) = draw(items, &plan::Request::new(strategy, limits))?;
     Ok(Planned { closure, plan })
+}
+
+fn facts(closure: &Closure) -> Vec<Facts<'_>> {
+    let facts = closure.components.iter().map(|component| Facts {
+        name: component.name.as_deref(),
+        size: component.size,
+        hash: component.hash.as_deref(),
+        volatile: component.volatile,
+    });
+    facts.collect()
 }
 
 /// Runs the line: sources → closure → ranking → plan → layers → image → targets.

@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::items::{Group, Items};
 use super::{LayerPlan, Limits, Pins, PlanError, Special, balanced};
 use crate::graph::NodeId;
-use crate::source::Closure;
 
 /// Name and version, as plans have it.
 const NAME: &str = "fleet@1";
@@ -20,25 +19,28 @@ const NAME: &str = "fleet@1";
 ///
 /// # Errors
 /// As [`draw`](super::draw), for the first image that does not fit.
-pub fn fleet(images: &[(&Closure, Limits)], pins: &Pins) -> Result<Vec<LayerPlan>, PlanError> {
+pub fn fleet(images: Vec<(Items<'_>, Limits)>, pins: &Pins) -> Result<Vec<LayerPlan>, PlanError> {
     let mut ships = Vec::new();
-    for (closure, limits) in images {
-        let items = Items::of_closure(closure, None);
+    for (items, limits) in images {
         let special = Special::take(&items, pins, limits.room()?)?;
-        ships.push(Ship { items, special });
+        ships.push(Ship {
+            items,
+            limits,
+            special,
+        });
     }
     let shares = shares(&ships);
     let kept = keep(&shares, &ships);
     let layers = allot(&shares, &ships, &kept);
     let mut plans = Vec::new();
-    for (number, (ship, (_, limits))) in ships.iter().zip(images).enumerate() {
+    for (number, ship) in ships.iter().enumerate() {
         let dealt = ship.deal(number, &shares, &kept[number], &layers);
         let groups = ship.special.around(dealt).into_iter();
         let planned = groups.map(|group| ship.items.layer(group));
         plans.push(LayerPlan {
             strategy: NAME.to_owned(),
-            max_layers: limits.max_layers,
-            layers: limits.enclose(planned),
+            max_layers: ship.limits.max_layers,
+            layers: ship.limits.enclose(planned),
         });
     }
     Ok(plans)
@@ -47,6 +49,7 @@ pub fn fleet(images: &[(&Closure, Limits)], pins: &Pins) -> Result<Vec<LayerPlan
 /// One image of the fleet.
 struct Ship<'a> {
     items: Items<'a>,
+    limits: Limits,
     special: Special,
 }
 
@@ -63,7 +66,7 @@ struct Share<'a> {
 /// What most images have comes first; no statistics decide, and no order of images.
 fn shares<'a>(ships: &'a [Ship<'a>]) -> Vec<Share<'a>> {
     let mut images_of: BTreeMap<Key<'a>, Vec<usize>> = BTreeMap::new();
-    for (image, Ship { items, special }) in ships.iter().enumerate() {
+    for (image, Ship { items, special, .. }) in ships.iter().enumerate() {
         for node in &special.others {
             images_of.entry(key(items, *node)).or_default().push(image);
         }
@@ -89,9 +92,7 @@ fn shares<'a>(ships: &'a [Ship<'a>]) -> Vec<Share<'a>> {
 }
 
 fn key<'a>(items: &'a Items<'a>, node: NodeId) -> Key<'a> {
-    let hash = items
-        .component(node)
-        .and_then(|component| component.hash.as_deref());
+    let hash = items.facts(node).hash;
     (
         items.graph.path(node),
         items.name(node),

@@ -5,52 +5,53 @@ use std::borrow::Cow;
 use super::{LayerKind, Member, PlanLayer};
 use crate::graph::{Graph, NodeId};
 use crate::rank::Ranking;
-use crate::source::{Closure, Component};
 
-/// The nodes of a graph with what is known of them beside their references.
-pub(super) struct Items<'a> {
+/// What is known of a component beside its path and its references.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts<'a> {
+    /// Its identity over versions, if that is not its path.
+    pub name: Option<&'a str>,
+    /// In bytes, as its source states it.
+    pub size: Option<u64>,
+    /// Of its content, as its source states it.
+    pub hash: Option<&'a str>,
+    /// Whether every build rewrites it.
+    pub volatile: bool,
+}
+
+/// Components to plan: the nodes of a graph and what is known of them.
+#[derive(Clone, Debug)]
+pub struct Items<'a> {
     pub(super) graph: &'a Graph,
-    /// None for a bare graph.
-    components: &'a [Component],
+    /// In the order of the nodes; may be shorter.
+    facts: Vec<Facts<'a>>,
     /// Only for strategies that go by popularity.
     pub(super) ranking: Option<Cow<'a, Ranking>>,
 }
 
 impl<'a> Items<'a> {
-    pub(super) fn of_closure(closure: &'a Closure, ranking: Option<Ranking>) -> Self {
-        let Closure {
-            graph, components, ..
-        } = closure;
+    /// Components with facts in the order of the graph's nodes; where those end, nothing is
+    /// known.
+    pub fn new(graph: &'a Graph, facts: Vec<Facts<'a>>) -> Self {
         Self {
             graph,
-            components,
-            ranking: ranking.map(Cow::Owned),
+            facts,
+            ranking: None,
         }
     }
 
-    pub(super) fn of_graph(graph: &'a Graph, ranking: Option<&'a Ranking>) -> Self {
-        Self {
-            graph,
-            components: &[],
-            ranking: ranking.map(Cow::Borrowed),
-        }
-    }
-
-    pub(super) fn component(&self, node: NodeId) -> Option<&'a Component> {
-        self.components.get(node.index())
+    pub(super) fn facts(&self, node: NodeId) -> Facts<'a> {
+        self.facts.get(node.index()).copied().unwrap_or_default()
     }
 
     /// Identity over versions.
-    pub(super) fn name(&self, node: NodeId) -> &str {
-        self.component(node)
-            .map_or(self.graph.path(node), Component::identity)
+    pub(super) fn name(&self, node: NodeId) -> &'a str {
+        self.facts(node).name.unwrap_or(self.graph.path(node))
     }
 
     /// In bytes; nothing where it is not known.
     pub(super) fn size(&self, node: NodeId) -> u64 {
-        self.component(node)
-            .and_then(|component| component.size)
-            .unwrap_or(0)
+        self.facts(node).size.unwrap_or(0)
     }
 
     pub(super) fn bytes(&self, nodes: &[NodeId]) -> u128 {
@@ -58,8 +59,7 @@ impl<'a> Items<'a> {
     }
 
     pub(super) fn is_volatile(&self, node: NodeId) -> bool {
-        self.component(node)
-            .is_some_and(|component| component.volatile)
+        self.facts(node).volatile
     }
 
     /// By name, then by path.
@@ -83,11 +83,11 @@ impl<'a> Items<'a> {
     }
 
     fn member(&self, node: NodeId) -> Member {
-        let component = self.component(node);
+        let Facts { name, size, .. } = self.facts(node);
         Member {
             path: self.graph.path(node).to_owned(),
-            name: component.and_then(|component| component.name.clone()),
-            size: component.and_then(|component| component.size),
+            name: name.map(str::to_owned),
+            size,
             popularity: self
                 .ranking
                 .as_ref()

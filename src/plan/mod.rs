@@ -1,11 +1,10 @@
 //! Order + limits → [`LayerPlan`]: which path goes into which layer.
 //!
-//! [`draw`] is the way from a closure to its plan: pinned components and what every build
+//! [`draw`] is the way from components to their plan: pinned components and what every build
 //! rewrites are taken out, a [`Strategy`] deals out the others, or, with a
-//! [`Previous`] plan at hand, they stay where they were. [`fleet`] plans several closures
+//! [`Previous`] plan at hand, they stay where they were. [`fleet`] plans several images
 //! at once.
 
-mod annotations;
 mod auto;
 mod balanced;
 mod error;
@@ -19,30 +18,20 @@ mod previous;
 mod size;
 mod strategy;
 
+use std::borrow::Cow;
+
 use crate::graph::{Graph, NodeId};
 use crate::rank::{self, Ranking};
-use crate::source::Closure;
 
 pub use error::PlanError;
 pub use fleet::fleet;
+pub use items::{Facts, Items};
 pub use layers::{LayerKind, LayerPlan, Member, Place, PlanLayer};
 pub use pins::Pins;
 pub use previous::Previous;
 pub use strategy::Strategy;
 
-use items::{Group, Items};
-
-impl LayerKind {
-    /// Its name in plans and annotations.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Base => "base",
-            Self::Single => "single",
-            Self::Rest => "rest",
-            Self::Customisation => "customisation",
-        }
-    }
-}
+use items::Group;
 
 /// How many layers a plan may have, and which of them are spoken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,14 +110,17 @@ impl Request {
     }
 }
 
-/// Makes the plan of a closure: every component in exactly one layer.
+/// Makes the plan of an image: every component in exactly one layer.
 ///
 /// Beside the plan come warnings: what was asked for and could not be followed.
 ///
 /// # Errors
 /// [`PlanError::NoRoom`] if the base image leaves fewer than two layers;
 /// [`PlanError::TooManyPins`]; [`PlanError::Unmatched`] for a pin without components.
-pub fn draw(closure: &Closure, request: &Request) -> Result<(LayerPlan, Vec<String>), PlanError> {
+pub fn draw(
+    mut items: Items<'_>,
+    request: &Request,
+) -> Result<(LayerPlan, Vec<String>), PlanError> {
     let Request {
         strategy,
         limits,
@@ -136,9 +128,9 @@ pub fn draw(closure: &Closure, request: &Request) -> Result<(LayerPlan, Vec<Stri
         previous,
     } = request;
     let room = limits.room()?;
-    let by_popularity = *strategy == Strategy::Popularity1;
-    let ranking = by_popularity.then(|| rank::popularity(&closure.graph));
-    let items = Items::of_closure(closure, ranking);
+    if *strategy == Strategy::Popularity1 {
+        items.ranking = Some(Cow::Owned(rank::popularity(items.graph)));
+    }
     let special = Special::take(&items, pins, room)?;
     let mut warnings = Vec::new();
     let dealt = match previous {
@@ -180,7 +172,8 @@ pub fn make(
     let strategy = Strategy::parse(strategy)?;
     let room = limits.room()?;
     let by_popularity = strategy == Strategy::Popularity1;
-    let items = Items::of_graph(graph, by_popularity.then_some(ranking));
+    let mut items = Items::new(graph, Vec::new());
+    items.ranking = by_popularity.then_some(Cow::Borrowed(ranking));
     let nodes: Vec<NodeId> = graph.nodes().collect();
     let layers = strategy
         .deal(&items, &nodes, room)

@@ -8,11 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::annotations::{COMPONENTS, KIND, STRATEGY};
 use super::items::{Group, Items};
-use super::{LayerKind, LayerPlan, Strategy};
+use super::{LayerKind, LayerPlan, Member, PlanLayer, Strategy};
 use crate::graph::NodeId;
-use crate::source::store_name;
 
 /// Updates that a plan is made for.
 const HORIZON: u128 = 12;
@@ -32,48 +30,60 @@ pub struct Previous {
 impl Previous {
     /// From the plan itself.
     pub fn from_plan(plan: &LayerPlan) -> Self {
-        let identity = |path: &str| store_name(path).unwrap_or_else(|| path.to_owned());
-        let layers = plan.layers.iter().map(|layer| {
-            let name = |m: &super::Member| m.name.clone().unwrap_or_else(|| identity(&m.path));
-            (layer.kind, layer.members.iter().map(name).collect())
-        });
+        let names = |layer: &PlanLayer| {
+            let names = layer.members.iter().map(Member::identity);
+            (layer.kind, names.map(str::to_owned).collect())
+        };
+        let layers = dealt(plan.layers.iter().map(names));
         Self {
             strategy: Some(plan.strategy.clone()),
-            layers: dealt(layers),
+            layers,
             unusable: None,
         }
     }
 
-    /// From the annotations of an image's manifest and of its layers' descriptors.
+    /// With names in the place of paths where this knows one; plans and images from before
+    /// names were known have paths.
+    pub fn named_by(mut self, name: impl Fn(&str) -> Option<String>) -> Self {
+        for path in self.layers.iter_mut().flat_map(|(_, names)| names) {
+            if let Some(name) = name(path) {
+                *path = name;
+            }
+        }
+        self
+    }
+
+    /// From what an image says of its plan: name and version of the strategy, and for each
+    /// layer its [kind](LayerKind::name) and a JSON list of its components' names or paths;
+    /// nothing for layers that no plan made.
     ///
     /// Never fails: an image without a plan, or with a foreign one, leads to a fresh plan and
     /// a warning.
     pub fn from_annotations<'a>(
-        manifest: &BTreeMap<String, String>,
-        layers: impl IntoIterator<Item = Option<&'a BTreeMap<String, String>>>,
+        strategy: Option<&str>,
+        layers: impl IntoIterator<Item = Option<(&'a str, &'a str)>>,
     ) -> Self {
-        let Some(strategy) = manifest.get(STRATEGY) else {
-            return Self::unusable(format!("the previous image has no annotation {STRATEGY}"));
+        let Some(strategy) = strategy else {
+            return Self::unusable("the previous image does not say how it was planned".into());
         };
-        // A layer without them is none of ours: the base image's, or added by hand.
-        let planned = layers
+        let said = layers
             .into_iter()
             .enumerate()
-            .filter_map(|(i, a)| Some((i, a?.get(KIND)?, a?)));
-        let read = planned.map(|(number, kind, annotations)| {
-            layer(kind, annotations).ok_or_else(|| {
-                format!(
-                    "layer {} of the previous image has foreign annotations",
-                    number + 1
-                )
+            .filter_map(|(i, said)| Some((i + 1, said?)));
+        let read = said.map(|(number, (kind, list))| {
+            layer(kind, list).ok_or_else(|| {
+                format!("layer {number} of the previous image says nothing that plywood wrote")
             })
         });
         match read.collect::<Result<Vec<_>, String>>() {
-            Ok(layers) => Self {
-                strategy: Some(strategy.clone()),
-                layers: dealt(layers),
-                unusable: None,
-            },
+            Ok(layers) => {
+                let strategy = Some(strategy.to_owned());
+                Self {
+                    strategy,
+                    layers: dealt(layers),
+                    unusable: None,
+                }
+            }
             Err(reason) => Self::unusable(reason),
         }
     }
@@ -136,9 +146,9 @@ fn dealt(
         .collect()
 }
 
-fn layer(kind: &str, annotations: &BTreeMap<String, String>) -> Option<(LayerKind, Vec<String>)> {
-    let names = annotations.get(COMPONENTS)?;
-    Some((LayerKind::parse(kind)?, serde_json::from_str(names).ok()?))
+fn layer(kind: &str, list: &str) -> Option<(LayerKind, Vec<String>)> {
+    let names: Vec<String> = serde_json::from_str(list).ok()?;
+    Some((LayerKind::parse(kind)?, names))
 }
 
 /// A layer of the earlier plan and what is in it now.
@@ -178,10 +188,8 @@ impl<'a> Kept<'a> {
         let mut sorted = nodes.to_vec();
         items.sort_by_name(&mut sorted);
         for node in sorted {
-            match homes
-                .get_mut(items.name(node))
-                .and_then(VecDeque::pop_front)
-            {
+            let mut home = |name: &str| homes.get_mut(name).and_then(VecDeque::pop_front);
+            match home(items.name(node)).or_else(|| home(items.graph.path(node))) {
                 Some(home) => bins[home].take(items, node),
                 None => strangers.push(node),
             }

@@ -3,7 +3,6 @@
 use super::items::{Group, Items};
 use super::{PlanError, auto, balanced, popularity, size};
 use crate::graph::NodeId;
-use crate::source::{Closure, Content};
 
 /// The ways to make a plan; each is frozen under its version, because a planner that
 /// changes makes the world download everything again.
@@ -35,19 +34,10 @@ impl Strategy {
         found.ok_or_else(|| PlanError::UnknownStrategy { given: text.into() })
     }
 
-    /// What is taken if nobody asks: popularity where there is a store, else balanced.
-    pub fn default_for(closure: &Closure) -> Self {
-        let is_store = |content: &Content| matches!(content, Content::Store { .. });
-        let any = closure
-            .components
-            .iter()
-            .any(|component| is_store(&component.content));
-        if any {
-            Self::Popularity1
-        } else {
-            Self::Balanced1
-        }
-    }
+    /// What reference graphs get if nobody asks.
+    pub const FOR_GRAPHS: Self = Self::Popularity1;
+    /// What plain directories and package-managed trees get if nobody asks.
+    pub const FOR_TREES: Self = Self::Balanced1;
 
     /// Name and version, `popularity@1`.
     pub fn name(self) -> &'static str {

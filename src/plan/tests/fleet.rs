@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
 
 use super::super::*;
-use super::{closure_of, limits};
+use super::{closure_of, items, limits};
+use crate::source::Closure;
 
 /// A component is `size` bytes; its name says which.
 fn image(components: &[(u32, u64)]) -> Closure {
@@ -17,8 +18,11 @@ fn image(components: &[(u32, u64)]) -> Closure {
 }
 
 fn plans(images: &[Closure], max: usize) -> Vec<LayerPlan> {
-    let images: Vec<(&Closure, Limits)> = images.iter().map(|image| (image, limits(max))).collect();
-    fleet(&images, &Pins::default()).unwrap()
+    let images: Vec<(Items<'_>, Limits)> = images
+        .iter()
+        .map(|image| (items(image), limits(max)))
+        .collect();
+    fleet(images, &Pins::default()).unwrap()
 }
 
 /// Bytes of all different layers, and of all different components.

@@ -12,6 +12,7 @@ use super::LayerKind::{Base, Customisation, Rest, Single};
 use super::*;
 use crate::graph::NodeSpec;
 use crate::rank;
+use crate::source::Closure;
 
 fn list(n: usize) -> Graph {
     let node = |i| NodeSpec {
@@ -62,6 +63,17 @@ fn closure(list: &Value) -> Closure {
         store_prefix: None,
     };
     crate::source::Source::load(&source).unwrap()
+}
+
+/// What build makes of a closure.
+fn items(closure: &Closure) -> Items<'_> {
+    let facts = closure.components.iter().map(|component| Facts {
+        name: component.name.as_deref(),
+        size: component.size,
+        hash: component.hash.as_deref(),
+        volatile: component.volatile,
+    });
+    Items::new(&closure.graph, facts.collect())
 }
 
 /// A closure from path, references and size.

@@ -1,7 +1,8 @@
 //! Pinned layers by flag and by file.
 
 use super::super::*;
-use super::{closure_of, limits};
+use super::{closure_of, items, limits};
+use crate::source::Closure;
 
 fn closure() -> Closure {
     let path = |name: &str| format!("/nix/store/{}-{name}", "0".repeat(32));
@@ -18,7 +19,7 @@ fn shape(pins: Pins, strategy: Strategy, max: usize) -> Result<Vec<String>, Plan
         pins,
         ..Request::new(strategy, limits(max))
     };
-    let (plan, _) = draw(&closure(), &request)?;
+    let (plan, _) = draw(items(&closure()), &request)?;
     let line = |layer: &PlanLayer| {
         let names: Vec<&str> = layer.members.iter().map(Member::identity).collect();
         format!(

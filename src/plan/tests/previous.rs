@@ -1,12 +1,13 @@
 //! Staying close to an earlier plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 
 use super::super::*;
-use super::{closure, limits};
+use super::{closure, items, limits};
 use crate::plan::Strategy::Balanced1;
+use crate::source::Closure;
 
 fn loose(sizes: &[(String, u64)]) -> Closure {
     let entry = |(name, size): &(String, u64)| serde_json::json!({"path": format!("/c/{name}-{size}"), "references": [], "narSize": size, "name": name});
@@ -28,7 +29,7 @@ fn some(n: u64) -> Vec<(String, u64)> {
 fn after(plan: &LayerPlan, closure: &Closure, max: usize) -> (LayerPlan, Vec<String>) {
     let previous = Some(Previous::from_plan(plan));
     draw(
-        closure,
+        items(closure),
         &Request {
             previous,
             ..Request::new(Balanced1, limits(max))
@@ -38,7 +39,7 @@ fn after(plan: &LayerPlan, closure: &Closure, max: usize) -> (LayerPlan, Vec<Str
 }
 
 fn fresh(closure: &Closure, max: usize) -> LayerPlan {
-    draw(closure, &Request::new(Balanced1, limits(max)))
+    draw(items(closure), &Request::new(Balanced1, limits(max)))
         .unwrap()
         .0
 }
@@ -122,18 +123,48 @@ fn mismatches_warn_and_never_fail() {
     );
 }
 
-fn annotations(plan: &LayerPlan) -> Vec<BTreeMap<String, String>> {
-    plan.layers.iter().map(PlanLayer::annotations).collect()
+/// What an image keeps of a plan: kinds and lists of names.
+fn said(plan: &LayerPlan) -> Vec<(&'static str, String)> {
+    let list = |layer: &PlanLayer| {
+        let names: Vec<&str> = layer.members.iter().map(Member::identity).collect();
+        (layer.kind.name(), serde_json::to_string(&names).unwrap())
+    };
+    plan.layers.iter().map(list).collect()
+}
+
+fn read(strategy: Option<&str>, layers: &[(&'static str, String)]) -> Previous {
+    // One layer more that is none of ours.
+    let layers = layers
+        .iter()
+        .map(|(kind, list)| Some((*kind, list.as_str())))
+        .chain([None]);
+    Previous::from_annotations(strategy, layers)
 }
 
 #[test]
-fn an_image_keeps_its_plan_in_annotations() {
+fn an_image_keeps_its_plan() {
     let plan = fresh(&loose(&some(40)), 17);
-    let layers = annotations(&plan);
-    // One layer more that is none of ours.
-    let read =
-        Previous::from_annotations(&plan.annotations(), layers.iter().map(Some).chain([None]));
-    assert_eq!(read, Previous::from_plan(&plan));
+    assert_eq!(
+        read(Some("balanced@1"), &said(&plan)),
+        Previous::from_plan(&plan)
+    );
+}
+
+#[test]
+fn paths_are_as_good_as_names() {
+    let closure = loose(&some(40));
+    let plan = fresh(&closure, 17);
+    let paths = |layer: &PlanLayer| {
+        let paths: Vec<&str> = layer.members.iter().map(|m| m.path.as_str()).collect();
+        (layer.kind.name(), serde_json::to_string(&paths).unwrap())
+    };
+    let paths: Vec<_> = plan.layers.iter().map(paths).collect();
+    let previous = Some(read(Some("balanced@1"), &paths));
+    let request = Request {
+        previous,
+        ..Request::new(Balanced1, limits(17))
+    };
+    assert_eq!(draw(items(&closure), &request).unwrap(), (plan, Vec::new()));
 }
 
 #[test]
@@ -145,23 +176,22 @@ fn foreign_annotations_lead_to_a_fresh_plan() {
             previous: Some(previous),
             ..Request::new(Balanced1, limits(5))
         };
-        let (made, warnings) = draw(&closure, &request).unwrap();
+        let (made, warnings) = draw(items(&closure), &request).unwrap();
         assert_eq!(made, plan);
         warnings.join("\n")
     };
     assert_eq!(
-        warning(Previous::from_annotations(&BTreeMap::new(), [None])),
-        "the previous image has no annotation dev.plywood.strategy: the plan is made afresh"
+        warning(read(None, &[])),
+        "the previous image does not say how it was planned: the plan is made afresh"
     );
-    let mut layers = annotations(&plan);
-    layers[1].insert("dev.plywood.layer.components".into(), "{}".into());
-    assert_eq!(
-        warning(Previous::from_annotations(
-            &plan.annotations(),
-            layers.iter().map(Some)
-        )),
-        "layer 2 of the previous image has foreign annotations: the plan is made afresh"
-    );
+    let foreign = [("single", "[]".to_owned()), ("single", "{}".to_owned())];
+    let kinds = [("single", "[]".to_owned()), ("what", "[]".to_owned())];
+    for layers in [foreign, kinds] {
+        assert_eq!(
+            warning(read(Some("balanced@1"), &layers)),
+            "layer 2 of the previous image says nothing that plywood wrote: the plan is made afresh"
+        );
+    }
 }
 
 proptest! {

@@ -6,11 +6,12 @@ use proptest::prelude::{Just, Strategy as _, any, prop, prop_assert, prop_assert
 use serde_json::Value;
 
 use super::super::*;
-use super::{closure, closure_of, limits};
-use crate::plan::Strategy::{Auto1, Balanced1, Popularity1, Size1};
+use super::{closure, closure_of, items, limits};
+use crate::plan::Strategy::{Auto1, Balanced1, Size1};
+use crate::source::Closure;
 
 fn planned(closure: &Closure, strategy: Strategy, limits: Limits) -> LayerPlan {
-    let (plan, warnings) = draw(closure, &Request::new(strategy, limits)).unwrap();
+    let (plan, warnings) = draw(items(closure), &Request::new(strategy, limits)).unwrap();
     assert!(warnings.is_empty());
     plan
 }
@@ -130,20 +131,9 @@ fn what_every_build_rewrites_is_on_top() {
         assert_eq!(volatile.kind, LayerKind::Volatile);
         assert_eq!(volatile.members[0].path, "/c/db");
     }
-    let error = draw(&closure, &Request::new(Size1, limits(2))).unwrap_err();
+    let error = draw(items(&closure), &Request::new(Size1, limits(2))).unwrap_err();
     let text = "1 pinned and volatile layers and one for everything else do not fit into 1";
     assert_eq!(error.to_string(), text);
-}
-
-#[test]
-fn the_default_depends_on_what_there_is() {
-    assert_eq!(Strategy::default_for(&loose(&[("a", 1)])), Popularity1);
-    let dir = crate::source::DirSource {
-        host: env!("CARGO_MANIFEST_DIR").into(),
-        dest: None,
-    };
-    let dir = crate::source::Source::load(&dir).unwrap();
-    assert_eq!(Strategy::default_for(&dir), Balanced1);
 }
 
 /// Node i may refer to any other; some share a name or a size.
@@ -240,7 +230,7 @@ fn large_plans() {
         previous,
         ..Request::new(Balanced1, limits(120))
     };
-    let (again, warnings) = draw(&closure, &request).unwrap();
+    let (again, warnings) = draw(items(&closure), &request).unwrap();
     println!(
         "previous: {} {:?}, {:?}",
         again == plan,
@@ -248,10 +238,10 @@ fn large_plans() {
         clock.elapsed()
     );
     let clock = std::time::Instant::now();
-    let images: Vec<(&Closure, Limits)> = (0..8).map(|_| (&closure, limits(120))).collect();
+    let images: Vec<(Items<'_>, Limits)> = (0..8).map(|_| (items(&closure), limits(120))).collect();
     println!(
         "fleet of {}: {:?}",
-        fleet(&images, &Pins::default()).unwrap().len(),
+        fleet(images, &Pins::default()).unwrap().len(),
         clock.elapsed()
     );
 }

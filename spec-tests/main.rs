@@ -12,6 +12,7 @@ mod crash;
 mod determinism;
 mod endings;
 mod hostile;
+mod inside;
 mod layout;
 mod layout_ops;
 mod readme;

@@ -1,9 +1,10 @@
-//! `verify`: the specification's rules held against a finished image; later `diff`.
+//! `verify`: the specification's rules held against a finished image; `diff`, and a look inside.
 //!
 //! Independent of the code that writes: layouts and archives are read here byte by byte,
 //! not through `layout` and `target`, so that a fault of theirs shows.
 
 mod blobs;
+mod diff;
 mod docker;
 mod documents;
 mod entries;
@@ -11,8 +12,11 @@ mod layer;
 mod layout;
 mod place;
 mod stack;
+mod view;
 
 pub use crate::fault::{Fault, Level};
+pub use diff::{ChangeKind, FileChange, ImageDiff, LayerNote, diff, diff_files};
+pub use view::{Detail, Shown, View, ViewError, name_of, open_file};
 
 use std::path::Path;
 

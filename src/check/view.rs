@@ -1,0 +1,364 @@
+//! [`View`]: the files of an image as a container sees them, layers laid over each other.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use crate::blob::{BlobStore, Descriptor, Digest, Hasher};
+use crate::fault::Fault;
+use crate::image::{Image, ImageError};
+use crate::layer::read::{Decompressor, TarReader, decompress, fault_of, tar_limit};
+use crate::tree::{Entry, Kind, TreePath};
+
+/// A file of an image, and the layer that it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// What it is.
+    pub entry: Entry,
+    /// Number of the layer, lowest first.
+    pub layer: usize,
+    /// Of a regular file's content, where it was asked for.
+    pub content: Option<Digest>,
+}
+
+/// The file tree of an image, or of one of its layers.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    files: BTreeMap<TreePath, Shown>,
+}
+
+/// How much of the files a view takes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Names and attributes.
+    Names,
+    /// A digest of every file's content, too.
+    Contents,
+}
+
+/// A file tree that could not be read from an image.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ViewError {
+    /// The store refused.
+    #[error(transparent)]
+    Blob(#[from] crate::blob::BlobError),
+    /// The image refused.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A layer cannot be unpacked.
+    #[error("layer {digest} cannot be unpacked: {fault}")]
+    Layer {
+        /// The layer's blob.
+        digest: Digest,
+        /// Where and why.
+        fault: Fault,
+    },
+    /// Reading a layer failed.
+    #[error("could not read layer {digest}")]
+    Io {
+        /// The layer's blob.
+        digest: Digest,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no such layer.
+    #[error("there is no layer {number}: the image has {count}, counted from 0")]
+    NoLayer {
+        /// What was asked for.
+        number: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// There is no such path in the image.
+    #[error("{} is not in the image", path.display())]
+    Missing {
+        /// The path.
+        path: TreePath,
+    },
+    /// The path is something without content.
+    #[error("{} is {what}, not a regular file", path.display())]
+    NotAFile {
+        /// The path.
+        path: TreePath,
+        /// What it is.
+        what: &'static str,
+    },
+}
+
+type Layer<'s> = TarReader<Decompressor<Box<dyn Read + Send + 's>>>;
+
+impl View {
+    /// The merged tree: every layer in order, whiteouts heeded.
+    ///
+    /// # Errors
+    /// [`ViewError`] naming the layer that cannot be read.
+    pub fn of_image(
+        store: &dyn BlobStore,
+        image: &Image,
+        detail: Detail,
+    ) -> Result<Self, ViewError> {
+        let mut view = Self::default();
+        for (number, (layer, _)) in image.layers().enumerate() {
+            view.lay_over(store, &layer.descriptor, number, detail)?;
+        }
+        Ok(view)
+    }
+
+    /// The entries of one layer as they stand there, whiteouts included.
+    ///
+    /// # Errors
+    /// [`ViewError::NoLayer`], or whatever keeps the layer from being read.
+    pub fn of_layer(
+        store: &dyn BlobStore,
+        image: &Image,
+        number: usize,
+        detail: Detail,
+    ) -> Result<Self, ViewError> {
+        let count = image.layers().len();
+        let (layer, _) =
+            { image.layers().nth(number) }.ok_or(ViewError::NoLayer { number, count })?;
+        let mut view = Self::default();
+        each(store, &layer.descriptor, detail, |entry, content| {
+            view.insert(entry, number, content);
+        })?;
+        Ok(view)
+    }
+
+    /// All files in the order of their paths.
+    pub fn files(&self) -> impl Iterator<Item = &Shown> {
+        self.files.values()
+    }
+
+    /// What stands at a path, links not followed.
+    pub fn get(&self, path: &TreePath) -> Option<&Shown> {
+        self.files.get(path)
+    }
+
+    /// What is at `path` or below it.
+    pub fn below(&self, path: &TreePath) -> impl Iterator<Item = &Shown> {
+        let within = path.clone();
+        let from = self.files.range(path.clone()..);
+        from.take_while(move |(at, _)| within.contains(at))
+            .map(|(_, shown)| shown)
+    }
+
+    fn lay_over(
+        &mut self,
+        store: &dyn BlobStore,
+        layer: &Descriptor,
+        number: usize,
+        detail: Detail,
+    ) -> Result<(), ViewError> {
+        let mut own = Self::default();
+        let mut removed = Vec::new();
+        each(store, layer, detail, |entry, content| {
+            match whiteout(&entry) {
+                Some(gone) => removed.push(gone),
+                None => own.insert(entry, number, content),
+            }
+        })?;
+        for gone in removed {
+            self.remove(&gone);
+        }
+        for (path, shown) in own.files {
+            // What is no directory leaves nothing below it.
+            if shown.entry.kind != Kind::Dir {
+                self.remove(&Gone::Path(path.clone()));
+            }
+            self.files.insert(path, shown);
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, entry: Entry, layer: usize, content: Option<Digest>) {
+        // One more name of a file has that file's content.
+        let content = match &entry.kind {
+            Kind::HardLink { target } => self.files.get(target).and_then(|t| t.content.clone()),
+            _ => content,
+        };
+        let path = entry.path.clone();
+        let shown = Shown {
+            entry,
+            layer,
+            content,
+        };
+        self.files.insert(path, shown);
+    }
+
+    fn remove(&mut self, gone: &Gone) {
+        let (Gone::Path(top) | Gone::Below(top)) = gone;
+        let paths: Vec<_> = { self.below(top) }
+            .map(|shown| shown.entry.path.clone())
+            .filter(|path| matches!(gone, Gone::Path(_)) || path != top)
+            .collect();
+        for path in paths {
+            self.files.remove(&path);
+        }
+    }
+
+    /// The path that `path` means once all symbolic links on the way are followed.
+    ///
+    /// # Errors
+    /// [`ViewError::Missing`], also for links that lead nowhere or in circles.
+    pub fn resolve(&self, path: &TreePath) -> Result<TreePath, ViewError> {
+        const MOST_LINKS: usize = 40;
+        let missing = || ViewError::Missing { path: path.clone() };
+        let mut links = 0;
+        let mut todo: Vec<Vec<u8>> = path.parts().map(<[u8]>::to_vec).collect();
+        todo.reverse();
+        let mut at = TreePath::root();
+        while let Some(part) = todo.pop() {
+            match part.as_slice() {
+                b"" | b"." => continue,
+                b".." => {
+                    at = at.parent().unwrap_or_default();
+                    continue;
+                }
+                _ => {}
+            }
+            let next = at.join(&part).map_err(|_| missing())?;
+            match self.files.get(&next).map(|shown| &shown.entry.kind) {
+                Some(Kind::Symlink { target }) => {
+                    links += 1;
+                    if links > MOST_LINKS {
+                        return Err(missing());
+                    }
+                    if target.starts_with(b"/") {
+                        at = TreePath::root();
+                    }
+                    let parts = target.split(|&b| b == b'/').map(<[u8]>::to_vec);
+                    todo.extend(parts.rev());
+                }
+                Some(_) => at = next,
+                // A directory may have content without an entry of its own.
+                None if self.below(&next).next().is_some() => at = next,
+                None => return Err(missing()),
+            }
+        }
+        Ok(at)
+    }
+}
+
+/// What a whiteout takes away.
+enum Gone {
+    Path(TreePath),
+    Below(TreePath),
+}
+
+fn whiteout(entry: &Entry) -> Option<Gone> {
+    let name = entry.path.name().strip_prefix(b".wh.")?;
+    let parent = entry.path.parent().unwrap_or_default();
+    match name {
+        b".wh..opq" => Some(Gone::Below(parent)),
+        _ => parent.join(name).ok().map(Gone::Path),
+    }
+}
+
+/// Hands every entry of a layer on, with the digest of its content if that is wanted.
+fn each(
+    store: &dyn BlobStore,
+    layer: &Descriptor,
+    detail: Detail,
+    mut take: impl FnMut(Entry, Option<Digest>),
+) -> Result<(), ViewError> {
+    let mut reader = open(store, layer)?;
+    let failed = |error| unreadable(layer, error);
+    while let Some(raw) = reader.next_entry().map_err(failed)? {
+        let Some(entry) = raw.to_entry() else {
+            let text = "cannot stand in a file tree";
+            let fault = Fault::new(crate::fault::Level::Must, 93, raw.shown(), text);
+            let digest = layer.digest.clone();
+            return Err(ViewError::Layer { digest, fault });
+        };
+        let wanted = detail == Detail::Contents && matches!(entry.kind, Kind::File { .. });
+        let content = wanted.then(|| hash(&mut reader)).transpose();
+        take(entry, content.map_err(failed)?);
+    }
+    // The blob is verified when its end is reached.
+    let mut rest = reader.into_inner();
+    io::copy(&mut rest, &mut io::sink()).map_err(failed)?;
+    Ok(())
+}
+
+fn open<'s>(store: &'s dyn BlobStore, layer: &Descriptor) -> Result<Layer<'s>, ViewError> {
+    let limit = tar_limit(layer.size);
+    let blob = store.open(layer)?;
+    Ok(TarReader::new(decompress(&layer.media_type, blob, limit)))
+}
+
+fn hash(reader: &mut impl Read) -> io::Result<Digest> {
+    let mut hasher = Hasher::new(crate::blob::Algorithm::Sha256);
+    let mut buffer = [0; 16 << 10];
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            count => hasher.update(buffer.get(..count).unwrap_or_default()),
+        }
+    }
+}
+
+fn unreadable(layer: &Descriptor, error: io::Error) -> ViewError {
+    let digest = layer.digest.clone();
+    match fault_of(&error) {
+        Some(fault) => ViewError::Layer {
+            digest,
+            fault: fault.clone(),
+        },
+        None => ViewError::Io {
+            digest,
+            source: error,
+        },
+    }
+}
+
+/// The content of a file of an image, links followed, as a stream.
+///
+/// All layers are read and verified before the first byte comes.
+///
+/// # Errors
+/// [`ViewError::Missing`], [`ViewError::NotAFile`], or whatever keeps a layer from being read.
+pub fn open_file<'s>(
+    store: &'s dyn BlobStore,
+    image: &Image,
+    path: &TreePath,
+) -> Result<Box<dyn Read + 's>, ViewError> {
+    let view = View::of_image(store, image, Detail::Names)?;
+    let at = view.resolve(path)?;
+    let shown = view.get(&at).ok_or(ViewError::NotAFile {
+        path: path.clone(),
+        what: "a directory",
+    })?;
+    let at = match &shown.entry.kind {
+        Kind::File { .. } => at,
+        Kind::HardLink { target } => target.clone(),
+        kind => {
+            let (path, what) = (path.clone(), name_of(kind));
+            return Err(ViewError::NotAFile { path, what });
+        }
+    };
+    let (layer, _) = { image.layers().nth(shown.layer) }.ok_or(ViewError::NoLayer {
+        number: shown.layer,
+        count: image.layers().len(),
+    })?;
+    let mut reader = open(store, &layer.descriptor)?;
+    let failed = |error| unreadable(&layer.descriptor, error);
+    while let Some(raw) = reader.next_entry().map_err(failed)? {
+        if raw.path.as_ref() == Some(&at) {
+            return Ok(Box::new(reader));
+        }
+    }
+    Err(ViewError::Missing { path: at })
+}
+
+/// What an entry is, in words.
+pub fn name_of(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Dir => "a directory",
+        Kind::File { .. } => "a regular file",
+        Kind::Symlink { .. } => "a symbolic link",
+        Kind::HardLink { .. } => "a hard link",
+        Kind::Char(_) => "a character device",
+        Kind::Block(_) => "a block device",
+        Kind::Fifo => "a named pipe",
+    }
+}

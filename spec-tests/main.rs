@@ -7,6 +7,7 @@ mod images;
 mod kit;
 mod tarball;
 
+mod cache;
 mod cli;
 mod crash;
 mod determinism;

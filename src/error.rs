@@ -26,6 +26,9 @@ pub enum Error {
     /// A request that cannot be carried out.
     #[error(transparent)]
     Build(#[from] crate::build::BuildError),
+    /// Opening or pruning the cache.
+    #[error(transparent)]
+    Cache(#[from] crate::cache::CacheError),
     /// Reading graphs, stores and directories.
     #[error(transparent)]
     Source(#[from] crate::source::SourceError),
@@ -59,6 +62,7 @@ macro_rules! each_room {
     ($self:ident, $e:ident => $call:expr) => {
         match $self {
             Error::Build($e) => $call,
+            Error::Cache($e) => $call,
             Error::Source($e) => $call,
             Error::Graph($e) => $call,
             Error::Plan($e) => $call,

@@ -137,6 +137,58 @@ impl DirStore {
         self.install(temporary, wanted)
     }
 
+    /// Takes over a sound blob of another directory, without copying its bytes if that
+    /// can be: cloned, else under a second name if it is a file of this user that
+    /// nobody else may write, else copied.
+    ///
+    /// # Errors
+    /// [`BlobError::Missing`] or [`BlobError::Damaged`] if the other store does not have
+    /// it whole; [`BlobError::Io`].
+    pub fn share(&self, from: &Self, wanted: &Descriptor) -> Result<(), BlobError> {
+        if self.contains(wanted)? {
+            return Ok(());
+        }
+        let (file, _) = from.plausible(wanted)?;
+        if !from.contains(wanted)? {
+            let fault = "its bytes are others".to_owned();
+            return Err(BlobError::Damaged {
+                digest: wanted.digest.clone(),
+                fault,
+            });
+        }
+        if !self.link(&file, wanted)? {
+            return self.adopt(&file, wanted, Trust::Vouched);
+        }
+        // The second name has changed the ctime.
+        if let Ok(stat) = rustix::fs::fstat(&file) {
+            self.note(&wanted.digest, Stamp::of(&stat));
+            from.note(&wanted.digest, Stamp::of(&stat));
+        }
+        Ok(())
+    }
+
+    /// Gives a file its name here as well; false where that is not possible or not wise.
+    fn link(&self, file: &File, wanted: &Descriptor) -> Result<bool, BlobError> {
+        let home = self.home(wanted.digest.algorithm())?;
+        let path = self.path_of(&wanted.digest);
+        let stat =
+            rustix::fs::fstat(file).map_err(|e| failed("look at", path.clone(), e.into()))?;
+        let ours = stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_mode & 0o022 == 0;
+        if !ours || clones(file, &self.temporary(home)?) {
+            return Ok(false);
+        }
+        let name = crate::blob::temporary::through_proc(file);
+        let flags = rustix::fs::AtFlags::SYMLINK_FOLLOW;
+        if rustix::fs::linkat(rustix::fs::CWD, name, home.fd(), wanted.digest.hex(), flags).is_err()
+        {
+            return Ok(false);
+        }
+        if self.writes == Some(SyncMode::Full) {
+            file.sync_all().map_err(|e| failed("flush", path, e))?;
+        }
+        Ok(true)
+    }
+
     /// Puts the names of all blobs on stable storage; their bytes are there already.
     ///
     /// Also those that another process has just written: it may not have come so far.
@@ -343,6 +395,11 @@ impl BlobStore for DirStore {
             None => copy_stream(from, self, descriptor),
         }
     }
+}
+
+/// Whether the file system can clone files: then no two names need share one.
+fn clones(file: &File, onto: &Temporary<'_>) -> bool {
+    rustix::fs::ioctl_ficlone(&onto.file, file).is_ok()
 }
 
 /// Clones or copies a whole file that has the promised size.

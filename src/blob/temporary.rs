@@ -230,7 +230,7 @@ impl Drop for Temporary<'_> {
     }
 }
 
-fn through_proc(file: &File) -> String {
+pub(crate) fn through_proc(file: &File) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::recall::{Identity, Ingredient, Recall, glance};
 use super::{BuildError, BuildRequest};
 use crate::Error;
+use crate::cache::Key;
 use crate::layer::LayerJob;
 use crate::plan::{LayerKind, LayerPlan, PlanLayer};
 use crate::source::{Closure, Component, Content, Mount};
 use crate::tree::{
-    Entry, Exclude, Flavour, Kind, ListRequest, Listing, Opener, Parents, Part, SymlinkJoin,
-    TreeError, TreePath, list, symlink_join,
+    Entry, Exclude, Flavour, Kind, ListRequest, Listing, Opener, Parents, Part, Policy,
+    SymlinkJoin, TreeError, TreePath, XattrRule, list, symlink_join,
 };
 
 /// The opened trees of an image.
@@ -18,7 +21,7 @@ pub(super) struct Trees<'r> {
     request: &'r BuildRequest,
     exclude: Exclude,
     /// By component path.
-    parts: BTreeMap<String, Vec<Part>>,
+    parts: BTreeMap<String, Vec<Ingredient>>,
     /// By where they land.
     stores: BTreeMap<TreePath, PathBuf>,
     top: Vec<Part>,
@@ -36,6 +39,12 @@ impl<'r> Trees<'r> {
             if let Content::Store { host } = &component.content {
                 stores.insert(dest(&component.path)?, host.clone());
             }
+            let ingredient = |part| Ingredient {
+                path: component.path.clone(),
+                hash: component.hash.clone(),
+                part,
+            };
+            let opened: Vec<_> = opened.into_iter().map(ingredient).collect();
             parts.insert(component.path.clone(), opened);
         }
         check_nested(&stores)?;
@@ -44,7 +53,7 @@ impl<'r> Trees<'r> {
             top.push(opener.open(host, TreePath::root(), Flavour::Plain)?);
         }
         let exclude = Exclude::new(&request.exclude)?;
-        let parents = Parents::of(parts.values().flatten(), request.policy);
+        let parents = Parents::of(parts.values().flatten().map(|i| &i.part), request.policy);
         let trees = Self {
             request,
             exclude,
@@ -75,23 +84,26 @@ impl<'r> Trees<'r> {
     }
 
     /// One job a layer, in the order of the plan; base layers have none.
-    pub(super) fn jobs<'t>(&'t self, plan: &LayerPlan, closure: &Closure) -> Vec<LayerJob<'t>> {
+    pub(super) fn jobs<'t>(
+        &'t self,
+        plan: &LayerPlan,
+        closure: &Closure,
+        recall: Recall<'t>,
+    ) -> Vec<LayerJob<'t>> {
         let own = plan
             .layers
             .iter()
             .filter(|layer| layer.kind != LayerKind::Base);
-        own.map(|layer| self.job(layer, closure)).collect()
+        own.map(|layer| match layer.kind {
+            LayerKind::Customisation => self.last_job(recall),
+            _ => self.job(layer, closure, recall),
+        })
+        .collect()
     }
 
-    fn job<'t>(&'t self, layer: &PlanLayer, closure: &Closure) -> LayerJob<'t> {
-        if layer.kind == LayerKind::Customisation {
-            return LayerJob {
-                list: Box::new(|| self.customisation()),
-                expected: 0,
-            };
-        }
+    fn job<'t>(&'t self, layer: &PlanLayer, closure: &Closure, recall: Recall<'t>) -> LayerJob<'t> {
         let members = layer.members.iter();
-        let parts: Vec<Part> = members
+        let from: Vec<Ingredient> = members
             .clone()
             .filter_map(|m| self.parts.get(&m.path))
             .flatten()
@@ -107,9 +119,84 @@ impl<'r> Trees<'r> {
         let expected = members
             .map(|m| size(&m.path).unwrap_or(1 << 40))
             .fold(0, u64::saturating_add);
+        let parts: Vec<Part> = from.iter().map(|i| i.part.clone()).collect();
+        let (looked, listed, kept) = three(Identity::new());
+        let again = parts.clone();
         LayerJob {
-            list: Box::new(move || self.list(parts, Vec::new(), false)),
+            known: Box::new(move || {
+                let key = match recall.of_hashed("store", &from, &self.parents) {
+                    Some(key) if recall.is_on() => Some(key.finish()),
+                    _ if recall.may_know() => recall.of_listing(&self.glance(again, recall)?),
+                    _ => return None,
+                };
+                recall.find(looked.get_or_init(|| key).as_ref())
+            }),
+            list: Box::new(move || {
+                let listing = self.list(parts, Vec::new(), false)?;
+                listed.get_or_init(|| recall.of_listing(&listing));
+                Ok(listing)
+            }),
+            made: Box::new(move |blob| recall.keep(kept.get().and_then(Option::as_ref), blob)),
             expected,
+        }
+    }
+
+    /// The last layer is small as a rule; it is recalled where no plain tree lies below
+    /// it, with which it would have to be compared.
+    fn last_job<'t>(&'t self, recall: Recall<'t>) -> LayerJob<'t> {
+        let (looked, _, kept) = three(Identity::new());
+        let plain = self.parts.values().flatten().any(|i| i.hash.is_none());
+        LayerJob {
+            known: Box::new(move || {
+                if plain || !recall.is_on() {
+                    return None;
+                }
+                let key = looked.get_or_init(|| self.last_key(recall));
+                recall.find(key.as_ref())
+            }),
+            list: Box::new(|| self.customisation()),
+            made: Box::new(move |blob| recall.keep(kept.get().and_then(Option::as_ref), blob)),
+            expected: 0,
+        }
+    }
+
+    fn last_key(&self, recall: Recall) -> Option<Key> {
+        let contents = self.request.contents.iter();
+        let from: Vec<Ingredient> = contents
+            .filter_map(|path| self.parts.get(path))
+            .flatten()
+            .cloned()
+            .collect();
+        let mut key = recall.of_hashed("join", &from, &self.parents)?;
+        let top = self.glance(self.top.clone(), recall)?;
+        recall.add_listing(&mut key, &top)?;
+        Some(key.finish())
+    }
+
+    /// What trees look like from outside, without their extended attributes.
+    fn glance(&self, parts: Vec<Part>, recall: Recall) -> Option<Listing> {
+        let policy = Policy {
+            xattrs: XattrRule::None,
+            ..self.request.policy
+        };
+        glance(
+            list(ListRequest {
+                policy: &policy,
+                ..self.ask(parts, Vec::new(), false)
+            }),
+            recall.progress,
+        )
+    }
+
+    fn ask(&self, parts: Vec<Part>, made: Vec<Entry>, yielding: bool) -> ListRequest<'_> {
+        ListRequest {
+            parts,
+            made,
+            policy: &self.request.policy,
+            exclude: &self.exclude,
+            parents: &self.parents,
+            yielding,
+            threads: self.request.jobs,
         }
     }
 
@@ -119,15 +206,7 @@ impl<'r> Trees<'r> {
         made: Vec<Entry>,
         yielding: bool,
     ) -> Result<Listing, TreeError> {
-        list(ListRequest {
-            parts,
-            made,
-            policy: &self.request.policy,
-            exclude: &self.exclude,
-            parents: &self.parents,
-            yielding,
-            threads: self.request.jobs,
-        })
+        list(self.ask(parts, made, yielding))
     }
 
     /// The last layer: links to all contents, and the top directories.
@@ -137,7 +216,8 @@ impl<'r> Trees<'r> {
             let Some(parts) = self.parts.get(path) else {
                 continue;
             };
-            let listing = self.list(parts.clone(), Vec::new(), false)?;
+            let parts = parts.iter().map(|i| i.part.clone()).collect();
+            let listing = self.list(parts, Vec::new(), false)?;
             trees.push(SymlinkJoin {
                 path: TreePath::from_absolute(path).unwrap_or_default(),
                 listing,
@@ -175,6 +255,12 @@ impl<'r> Trees<'r> {
         let mut above = path.ancestors().chain([path.clone()]);
         above.find_map(|path| self.stores.get(&path))
     }
+}
+
+/// Three handles of one thing.
+fn three<T>(thing: T) -> (Arc<T>, Arc<T>, Arc<T>) {
+    let thing = Arc::new(thing);
+    (Arc::clone(&thing), Arc::clone(&thing), thing)
 }
 
 fn open(opener: &mut Opener, component: &Component) -> Result<Vec<Part>, Error> {

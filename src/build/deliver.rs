@@ -1,11 +1,14 @@
 //! Where the blobs of a build are kept, and how the image gets from there to all outputs.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{BuildError, BuildRequest, Output, OutputForm, content};
 use crate::Error;
-use crate::blob::{BlobStore, SpoolStore};
-use crate::image::{Annotations, Image, IndexEntry, annotations};
+use crate::blob::{BlobStore, DirStore, Ledger, SpoolStore};
+use crate::cache::Cache;
+use crate::image::{Annotations, Image, ImageName, IndexEntry, annotations};
+use crate::layer::Progress;
 use crate::layout::{Layout, WriteOptions};
 use crate::source::Closure;
 use crate::target::{DockerArchive, LayoutTarget, OciArchive, Target};
@@ -15,27 +18,56 @@ use crate::tree::{Exclude, TreePath};
 /// unnamed store does if there is none.
 pub(super) struct Delivery {
     layouts: Vec<(usize, Layout)>,
+    cache: Option<Cache>,
     spool: SpoolStore,
 }
 
 impl Delivery {
-    pub(super) fn open(request: &BuildRequest) -> Result<Self, Error> {
+    pub(super) fn open(request: &BuildRequest, progress: &dyn Progress) -> Result<Self, Error> {
+        let cache = request
+            .cache
+            .as_ref()
+            .and_then(|cache| open_cache(cache, request, progress));
+        let ledger = cache.as_ref().map(Cache::ledger).unwrap_or_default();
         let mut layouts = Vec::new();
         for (number, output) in request.outputs.iter().enumerate() {
             if let (OutputForm::Layout, Some(path)) = (output.form, &output.path) {
-                layouts.push((number, Layout::create_or_open(path, &options(request))?));
+                layouts.push((
+                    number,
+                    Layout::create_or_open(path, &options(request, &ledger))?,
+                ));
             }
         }
         Ok(Self {
             layouts,
+            cache,
             spool: SpoolStore::new(&request.temporary),
         })
     }
 
+    pub(super) fn cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
+    }
+
+    /// The directory that holds the blobs, if they are in one.
+    pub(super) fn directory(&self) -> Option<&DirStore> {
+        let layout = self.layouts.first().map(|(_, layout)| layout.blobs());
+        layout.or_else(|| self.cache.as_ref().map(Cache::blobs))
+    }
+
     pub(super) fn store(&self) -> &dyn BlobStore {
-        self.layouts
-            .first()
-            .map_or(&self.spool as &dyn BlobStore, |(_, layout)| layout.blobs())
+        self.directory()
+            .map_or(&self.spool as &dyn BlobStore, |store| store)
+    }
+
+    /// Remembers what was learnt about blobs, and keeps the cache within its size.
+    pub(super) fn close(mut self, request: &BuildRequest) {
+        self.layouts.clear();
+        let Some(cache) = &mut self.cache else { return };
+        cache.close();
+        if let Err(error) = cache.tidy(request.cache_size) {
+            tracing::debug!(%error, "the cache was not pruned");
+        }
     }
 
     /// Copies the image to every output and names it there.
@@ -63,12 +95,28 @@ impl Delivery {
     }
 }
 
-fn options(request: &BuildRequest) -> WriteOptions {
+/// Opens the cache; if that cannot be, the build goes on without it.
+fn open_cache(cache: &Path, request: &BuildRequest, progress: &dyn Progress) -> Option<Cache> {
+    match Cache::open(cache, request.sync) {
+        Ok(cache) => Some(cache),
+        Err(error) => {
+            let error = Error::from(error);
+            let why = std::error::Error::source(&error).map(|why| format!(": {why}"));
+            progress.warn(&format!(
+                "building without the cache: {error}{}",
+                why.unwrap_or_default()
+            ));
+            None
+        }
+    }
+}
+
+fn options(request: &BuildRequest, ledger: &Arc<Ledger>) -> WriteOptions {
     WriteOptions {
         sync: request.sync,
         lock_timeout: request.lock_timeout,
         on_wait: request.on_wait.clone(),
-        ..WriteOptions::default()
+        ledger: Arc::clone(ledger),
     }
 }
 
@@ -87,11 +135,7 @@ fn place(request: &BuildRequest, output: &Output) -> crate::target::Output {
 
 /// One descriptor for every name: what `index.json` of this output says.
 fn entries(request: &BuildRequest, output: &Output, image: &Image) -> Vec<IndexEntry> {
-    let mut named: Vec<Annotations> = request
-        .names
-        .iter()
-        .map(|name| name.annotations())
-        .collect();
+    let mut named: Vec<Annotations> = request.names.iter().map(ImageName::annotations).collect();
     let tagged = |said: &Annotations, tag: &String| said.get(annotations::REF_NAME) == Some(tag);
     if let Some(tag) = output
         .tag

@@ -5,6 +5,7 @@ mod deliver;
 mod error;
 mod gather;
 mod outcome;
+mod recall;
 mod request;
 
 pub use error::BuildError;
@@ -19,6 +20,7 @@ use crate::source::{Closure, Content};
 
 use content::Trees;
 use deliver::Delivery;
+use recall::Recall;
 
 /// What goes into an image and how it is layered, before anything is read or written.
 #[derive(Clone, Debug)]
@@ -78,8 +80,14 @@ pub fn build(request: &BuildRequest, progress: &dyn Progress) -> Result<Outcome,
     let Planned { closure, plan } = self::plan(request)?;
     deliver::check_outputs(request, &closure)?;
     let trees = Trees::open(request, &closure)?;
-    let delivery = Delivery::open(request)?;
-    let jobs = trees.jobs(&plan, &closure);
+    let delivery = Delivery::open(request, progress)?;
+    let recall = Recall {
+        cache: delivery.cache(),
+        store: delivery.directory(),
+        request,
+        progress,
+    };
+    let jobs = trees.jobs(&plan, &closure, recall);
     let blobs = build_layers(
         jobs,
         request.codec,
@@ -90,6 +98,7 @@ pub fn build(request: &BuildRequest, progress: &dyn Progress) -> Result<Outcome,
     let image = image(request, &plan, &blobs)?;
     image.write_to(delivery.store())?;
     delivery.send(request, &image)?;
+    delivery.close(request);
     Ok(outcome::of(request, &plan, &blobs, &image))
 }
 

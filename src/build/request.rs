@@ -59,6 +59,10 @@ pub struct BuildRequest {
     pub outputs: Vec<Output>,
     /// What it is called.
     pub names: Vec<ImageName>,
+    /// Where finished layers are kept from build to build; `None` for nowhere.
+    pub cache: Option<PathBuf>,
+    /// Most bytes that the cache may keep.
+    pub cache_size: u64,
     /// A directory for what has no place of its own while no output is a layout.
     pub temporary: PathBuf,
 }
@@ -83,6 +87,8 @@ impl Default for BuildRequest {
             on_wait: None,
             outputs: Vec::new(),
             names: Vec::new(),
+            cache: None,
+            cache_size: 20 << 30,
             temporary: PathBuf::from("/tmp"),
         }
     }

@@ -1,1 +1,217 @@
-//! Plan-item key → layer already known.
+//! Plan-item key → [`LayerBlob`] already made.
+//!
+//! The cache is a directory: an image layout whose blobs are finished layers, and
+//! beside it one small record a key. A record is believed only if it is whole and
+//! of this version, and a blob only if it is sound; whatever is wrong with either is
+//! a layer made anew, never a failed build.
+
+mod key;
+mod prune;
+mod record;
+
+pub use key::{FORMAT, Key, KeyBuilder};
+pub use prune::{Pruned, Usage};
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::blob::{BlobStore, DirStore, Ledger, SyncMode};
+use crate::error::ErrorKind;
+use crate::layer::LayerBlob;
+use crate::layout::{Layout, LayoutError, WriteOptions};
+
+/// A cache that cannot be used; a build goes on without it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CacheError {
+    /// The operating system refused.
+    #[error("could not {action} {}", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The directory is no cache.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A newer plywood has written it.
+    #[error("the cache {} was written by a newer plywood", path.display())]
+    Newer {
+        /// The directory.
+        path: PathBuf,
+    },
+}
+
+impl CacheError {
+    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Io { .. } => ErrorKind::Io,
+            Self::Layout(error) => error.kind(),
+            Self::Newer { .. } => ErrorKind::Unsupported,
+        }
+    }
+
+    pub(crate) fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Newer { .. } => "name another directory with --cache, or update plywood",
+            _ => "build without it (--no-cache), or name another directory with --cache",
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// Version of the records and of where they lie; another one is not read.
+const VERSION: &str = "v1";
+
+/// How long to wait for somebody who prunes the cache.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An opened cache. Any number of builds share one.
+pub struct Cache {
+    layout: Layout,
+    records: PathBuf,
+    ledger: Arc<Ledger>,
+    /// When this build began, by the clock of the cache's file system, in nanoseconds
+    /// since the epoch.
+    began: i64,
+    empty: bool,
+}
+
+impl Cache {
+    /// Opens a cache, making it if need be.
+    ///
+    /// # Errors
+    /// [`CacheError`] if the directory is something else or cannot be written.
+    pub fn open(path: &Path, sync: SyncMode) -> Result<Self, CacheError> {
+        let ledger = Arc::new(Ledger::load(&path.join("ledger")));
+        let options = WriteOptions {
+            sync,
+            lock_timeout: Some(PATIENCE),
+            ledger: Arc::clone(&ledger),
+            ..WriteOptions::default()
+        };
+        let layout = Layout::create_or_open(path, &options)?;
+        refuse_newer(path)?;
+        let records = path.join("layers").join(VERSION);
+        fs::create_dir_all(&records)
+            .map_err(|e| CacheError::io("make the directory", &records, e))?;
+        let fail = |e| CacheError::io("list", &records, e);
+        let empty = fs::read_dir(&records).map_err(fail)?.next().is_none();
+        let began = now(&records)?;
+        Ok(Self {
+            layout,
+            records,
+            ledger,
+            began,
+            empty,
+        })
+    }
+
+    /// Which blobs were hashed before: to be shared with the layouts of a build.
+    pub fn ledger(&self) -> Arc<Ledger> {
+        Arc::clone(&self.ledger)
+    }
+
+    /// The blobs of the cache.
+    pub fn blobs(&self) -> &DirStore {
+        self.layout.blobs()
+    }
+
+    /// Files that changed at this time or later, in nanoseconds since the epoch, may
+    /// change once more and look the same: clocks of file systems tick slowly, and that
+    /// of a server differs from ours.
+    pub fn settled(&self) -> i64 {
+        const MARGIN: i64 = 100_000_000;
+        self.began - MARGIN
+    }
+
+    /// Whether nothing has been kept yet.
+    pub fn is_empty(&self) -> bool {
+        self.empty
+    }
+
+    /// The layer of a key, put into `into` if it is not there yet; `None` whenever
+    /// anything about it is in doubt.
+    pub fn find(&self, key: &Key, into: &DirStore) -> Option<LayerBlob> {
+        let path = self.records.join(key.as_str());
+        let blob = record::read(&path, key)?;
+        let there = into.contains(&blob.descriptor).unwrap_or(false)
+            || into.share(self.layout.blobs(), &blob.descriptor).is_ok();
+        if !there {
+            return None;
+        }
+        // The time of last use; that it cannot be told is no matter.
+        let _ = fs::File::options()
+            .write(true)
+            .open(&path)
+            .and_then(|file| file.set_modified(std::time::SystemTime::now()));
+        Some(LayerBlob {
+            cached: true,
+            ..blob
+        })
+    }
+
+    /// Remembers a layer that was made into `from`.
+    ///
+    /// # Errors
+    /// [`CacheError::Io`] if there is no room, for one.
+    pub fn keep(&self, key: &Key, blob: &LayerBlob, from: &DirStore) -> Result<(), CacheError> {
+        let shared = self.layout.blobs().share(from, &blob.descriptor);
+        shared.map_err(|e| CacheError::Layout(e.into()))?;
+        record::write(&self.records, key, blob)
+    }
+
+    /// Saves what is known about blobs; to be called when the build is over.
+    pub fn close(&self) {
+        self.layout.blobs().remember();
+    }
+}
+
+fn refuse_newer(path: &Path) -> Result<(), CacheError> {
+    let layers = path.join("layers");
+    let Ok(entries) = fs::read_dir(&layers) else {
+        return Ok(());
+    };
+    let version = |name: &str| {
+        name.strip_prefix('v')
+            .and_then(|number| number.parse::<u32>().ok())
+    };
+    let ours = version(VERSION);
+    let newer = entries
+        .flatten()
+        .any(|entry| entry.file_name().to_str().and_then(version) > ours);
+    if newer {
+        Err(CacheError::Newer {
+            path: path.to_owned(),
+        })
+    } else {
+        Ok(())
+    }
+}
+
+/// The present moment by the clock that stamps files there.
+fn now(directory: &Path) -> Result<i64, CacheError> {
+    use std::os::unix::fs::MetadataExt;
+    let fail = |e| CacheError::io("make a temporary file in", directory, e);
+    let metadata = tempfile::tempfile_in(directory)
+        .and_then(|file| file.metadata())
+        .map_err(fail)?;
+    Ok(metadata
+        .ctime()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(metadata.ctime_nsec()))
+}

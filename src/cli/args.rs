@@ -83,6 +83,8 @@ pub enum Verb {
     Untag(Untag),
     /// Remove the blobs of a layout that no name leads to, and what dead processes left
     Gc(Gc),
+    /// See and empty the cache of finished layers
+    Cache(Cache),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page of plywood or of one verb
@@ -126,6 +128,43 @@ pub struct Untag {
 
     #[command(flatten)]
     pub writing: Writing,
+}
+
+#[derive(Debug, Args)]
+pub struct Cache {
+    #[command(subcommand)]
+    pub what: CacheVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CacheVerb {
+    /// Where the cache is and what it holds
+    Info(CachePlace),
+    /// Forget the layers used longest ago until the rest fits
+    Prune(CachePrune),
+    /// Forget all layers
+    Clear(CachePlace),
+}
+
+#[derive(Debug, Args)]
+pub struct CachePlace {
+    /// The cache [default: the user's cache directory]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+
+    /// Print JSON ("version": 1)
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CachePrune {
+    #[command(flatten)]
+    pub place: CachePlace,
+
+    /// Most that may stay
+    #[arg(long, value_name = "BYTES|SIZE", default_value = "20G")]
+    pub cache_size: String,
 }
 
 #[derive(Debug, Args)]
@@ -436,6 +475,31 @@ pub struct ImageArgs {
     #[arg(short, long, value_name = "N", help_heading = "Layers")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs: Option<u16>,
+
+    /// Where finished layers are kept for later builds [default: the user's cache directory]
+    ///
+    /// $XDG_CACHE_HOME/plywood, or ~/.cache/plywood. A layer whose files have not changed is not made again.
+    #[arg(
+        long,
+        value_name = "DIR",
+        help_heading = "Layers",
+        conflicts_with = "no_cache"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
+
+    /// Make every layer anew, and keep none
+    #[arg(long, help_heading = "Layers")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_cache: bool,
+
+    /// Most that the cache may keep: the layers used last [default: 20G]
+    #[arg(long, value_name = "BYTES|SIZE", help_heading = "Layers")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "file::scalar"
+    )]
+    pub cache_size: Option<String>,
 
     /// Whether the image is on stable storage when plywood ends [default: full]
     #[arg(long, value_name = "full|none", help_heading = "Layers")]

@@ -77,6 +77,9 @@ fn merge(mut flags: ImageArgs, mut file: ImageArgs) -> ImageArgs {
     if flags.platform.is_some() || flags.arch.is_some() {
         (file.platform, file.arch) = (None, None);
     }
+    if flags.cache.is_some() || flags.no_cache {
+        (file.cache, file.no_cache) = (None, false);
+    }
     macro_rules! merged {
         ($($key:ident)*) => { ImageArgs { $($key: flags.$key.or_else_from(file.$key)),* } };
     }
@@ -84,7 +87,7 @@ fn merge(mut flags: ImageArgs, mut file: ImageArgs) -> ImageArgs {
         paths graph store_prefix nix contents top exclude owner mode mtime xattrs
         env env_file entrypoint cmd user workdir label annotation expose volume stop_signal
         healthcheck platform arch author created config_json
-        max_layers strategy compression compat jobs sync
+        max_layers strategy compression compat jobs cache no_cache cache_size sync
         output lock_timeout tag no_docker_manifest digestfile metadata_file
     }
 }
@@ -101,6 +104,7 @@ impl ImageArgs {
         let single = [
             &mut self.store_prefix,
             &mut self.config_json,
+            &mut self.cache,
             &mut self.digestfile,
             &mut self.metadata_file,
         ];

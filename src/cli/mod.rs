@@ -2,6 +2,7 @@
 
 mod args;
 mod build;
+mod cache;
 mod completions;
 mod config;
 mod exit;
@@ -84,6 +85,7 @@ fn run(program: &Program, context: &Context) -> Done {
         Verb::Tag(args) => names::tag(args, context),
         Verb::Untag(args) => names::untag(args, context),
         Verb::Gc(args) => names::gc(args, context),
+        Verb::Cache(args) => cache::run(args, context),
         Verb::Completions(args) => completions::completions(args),
         Verb::Man(args) => completions::man(args),
     }

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use super::args::ImageArgs;
 use super::exit::Failure;
-use super::values::{choice, date, owner, seconds};
+use super::values::{bytes, choice, date, owner, seconds};
 use super::{config, outputs, sources};
 
 /// The request that the arguments amount to; `outputs` are those of [`outputs::outputs`], none for a plan.
@@ -47,10 +47,33 @@ pub fn build(
         temporary: std::env::var_os("TMPDIR")
             .filter(|dir| !dir.is_empty())
             .map_or(defaults.temporary, PathBuf::from),
+        cache: cache(args),
+        cache_size: match &args.cache_size {
+            Some(text) => bytes(text)?,
+            None => defaults.cache_size,
+        },
         outputs,
         inputs: inputs(args)?,
-        wrappers: Vec::new(),
+        wrappers: wrappers(args),
     })
+}
+
+/// Where layers are kept: nowhere for a plan, or if nobody has a home.
+fn cache(args: &ImageArgs) -> Option<PathBuf> {
+    if args.no_cache {
+        return None;
+    }
+    args.cache.clone().or_else(super::cache::default_place)
+}
+
+/// Paths that hold others together and are no content of the image, should the graph
+/// have them: nixpkgs writes the graph, the configuration and the environment into its
+/// store as well.
+fn wrappers(args: &ImageArgs) -> Vec<String> {
+    let files = args.graph.iter().chain(&args.config_json).chain(&args.top);
+    files
+        .filter_map(|path| path.to_str().map(str::to_owned))
+        .collect()
 }
 
 fn inputs(args: &ImageArgs) -> Result<Vec<Input>, Failure> {

@@ -118,6 +118,21 @@ pub fn later_wins(given: impl IntoIterator<Item = (String, String)>) -> Vec<(Str
     pairs
 }
 
+/// A number of bytes: `1048576` or `20G`; K, M, G and T are powers of 1024.
+pub fn bytes(text: &str) -> Result<u64, Failure> {
+    let (digits, shift) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&text[..at], 10),
+        Some((at, 'm' | 'M')) => (&text[..at], 20),
+        Some((at, 'g' | 'G')) => (&text[..at], 30),
+        Some((at, 't' | 'T')) => (&text[..at], 40),
+        _ => (text, 0),
+    };
+    let whole = digits.bytes().all(|b| b.is_ascii_digit());
+    let value = digits.parse::<u64>().ok().filter(|_| whole);
+    let value = value.and_then(|value| value.checked_mul(1 << shift));
+    value.ok_or_else(|| Failure::usage(format!("`{text}` is not a size such as 500M or 20G")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,10 +15,29 @@ use super::{Codec, LayerBlob, LayerError};
 
 /// One layer that is to be made.
 pub struct LayerJob<'a> {
-    /// Lists its entries; called once, on a worker.
-    pub list: Box<dyn FnOnce() -> Result<Listing, TreeError> + Send + 'a>,
+    /// Looks for it among those made before; called once, on a worker, before `list`.
+    pub known: Box<dyn FnOnce() -> Option<LayerBlob> + Send + 'a>,
+    /// Lists its entries; called at most once, on a worker.
+    pub list: List<'a>,
+    /// Told of it when it was made anew.
+    pub made: Box<dyn FnOnce(&LayerBlob) + Send + 'a>,
     /// Its size in bytes as far as it is known before listing: the largest start first.
     pub expected: u64,
+}
+
+/// Lists the entries of a layer.
+pub type List<'a> = Box<dyn FnOnce() -> Result<Listing, TreeError> + Send + 'a>;
+
+impl<'a> LayerJob<'a> {
+    /// A layer that is always made.
+    pub fn new(list: List<'a>) -> Self {
+        Self {
+            known: Box::new(|| None),
+            list,
+            made: Box::new(|_| {}),
+            expected: 0,
+        }
+    }
 }
 
 /// Who is told how a build goes on; called from all workers.
@@ -65,10 +84,8 @@ pub fn build_layers(
     let shop = Shop {
         queue: Mutex::new(Queue::new(codec, store, &expected, threads)),
         turned: Condvar::new(),
-        jobs: jobs
-            .into_iter()
-            .map(|job| Mutex::new(Some(job.list)))
-            .collect(),
+        jobs: jobs.into_iter().map(|job| Mutex::new(Some(job))).collect(),
+        made: expected.iter().map(|_| Mutex::default()).collect(),
         progress,
     };
     let pool = rayon::ThreadPoolBuilder::new()
@@ -85,13 +102,14 @@ pub fn build_layers(
         .into_result()
 }
 
-type List<'a> = Box<dyn FnOnce() -> Result<Listing, TreeError> + Send + 'a>;
+type Made<'a> = Box<dyn FnOnce(&LayerBlob) + Send + 'a>;
 
 /// What all workers share.
 struct Shop<'a> {
     queue: Mutex<Queue<'a>>,
     turned: Condvar,
-    jobs: Vec<Mutex<Option<List<'a>>>>,
+    jobs: Vec<Mutex<Option<LayerJob<'a>>>>,
+    made: Vec<Mutex<Option<Made<'a>>>>,
     progress: &'a dyn Progress,
 }
 
@@ -161,12 +179,19 @@ impl<'a> Shop<'a> {
     }
 
     fn list(&self, layer: usize) -> Result<(), LayerError> {
-        let list = self.jobs[layer]
+        let Some(job) = taken(&self.jobs[layer]) else {
+            return Ok(());
+        };
+        if let Some(blob) = (job.known)() {
+            self.progress.listed(blob.tar_size);
+            self.progress.advance(blob.tar_size);
+            self.lock().known(layer, blob);
+            return Ok(());
+        }
+        *self.made[layer]
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some(list) = list else { return Ok(()) };
-        let stream = TarStream::new(list()?);
+            .unwrap_or_else(PoisonError::into_inner) = Some(job.made);
+        let stream = TarStream::new((job.list)()?);
         stream
             .warnings()
             .iter()
@@ -242,17 +267,22 @@ impl<'a> Shop<'a> {
         let descriptor = writer.finish(codec.media_type())?;
         // An uncompressed layer is hashed once: its digest is its diff ID.
         let diff_id = DiffId(hasher.map_or_else(|| descriptor.digest.clone(), Hasher::finish));
-        self.lock().finished(
-            layer,
-            LayerBlob {
-                descriptor,
-                diff_id,
-                tar_size,
-                cached: false,
-            },
-        );
+        let blob = LayerBlob {
+            descriptor,
+            diff_id,
+            tar_size,
+            cached: false,
+        };
+        if let Some(made) = taken(&self.made[layer]) {
+            made(&blob);
+        }
+        self.lock().finished(layer, blob);
         Ok(())
     }
+}
+
+fn taken<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 fn layer_of(task: &Task) -> usize {

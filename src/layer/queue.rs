@@ -280,6 +280,12 @@ impl<'s> Queue<'s> {
             .map_or(0, |stream| stream.size())
     }
 
+    /// A layer that need not be made.
+    pub(super) fn known(&mut self, number: usize, blob: LayerBlob) {
+        self.listing -= 1;
+        self.layers[number].done = Some(blob);
+    }
+
     pub(super) fn finished(&mut self, number: usize, blob: LayerBlob) {
         let layer = &mut self.layers[number];
         layer.done = Some(blob);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use super::{Layout, LayoutError, lock, successors, sweep};
+use super::{Layout, LayoutError, successors, sweep};
 use crate::blob::folder::{Folder, Found};
 use crate::blob::{Algorithm, Digest};
 
@@ -34,11 +34,7 @@ impl Layout {
     /// [`LayoutError::Graph`] if a document cannot be followed: nothing is removed then, because
     /// what it leads to is not known. [`LayoutError::Locked`].
     pub fn gc(&mut self, options: GcOptions) -> Result<Vec<Garbage>, LayoutError> {
-        // The shared lock becomes an exclusive one: in between, it is nobody's.
-        let alone = lock::acquire(self.folder(), true, &self.patience);
-        let removed = alone.and_then(|()| self.collect(options));
-        lock::acquire(self.folder(), false, &self.patience)?;
-        removed
+        self.alone(self.patience.timeout, |layout| layout.collect(options))?
     }
 
     fn collect(&self, options: GcOptions) -> Result<Vec<Garbage>, LayoutError> {

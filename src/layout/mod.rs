@@ -139,6 +139,26 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Does something while no other process has this layout open for writing; waits
+    /// at most as long as is said.
+    ///
+    /// # Errors
+    /// [`LayoutError::Locked`] if others do not finish in time; then nothing was done.
+    pub(crate) fn alone<T>(
+        &mut self,
+        timeout: Option<Duration>,
+        act: impl FnOnce(&Self) -> T,
+    ) -> Result<T, LayoutError> {
+        let patience = Patience {
+            timeout,
+            ..self.patience.clone()
+        };
+        // The shared lock becomes an exclusive one: in between, it is nobody's.
+        let done = lock::acquire(self.folder(), true, &patience).map(|()| act(self));
+        lock::acquire(self.folder(), false, &self.patience)?;
+        done
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         self.folder().path()

@@ -78,3 +78,14 @@ pub struct Mtime {
     /// 0..1_000_000_000.
     pub nanos: u32,
 }
+
+/// What tells one state of a file on this machine from another. Never reaches an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Inode number; 0 for what no disk has.
+    pub inode: u64,
+    /// Last modification of its content.
+    pub modified: Mtime,
+    /// Last change of anything about it, in nanoseconds since the epoch.
+    pub changed: i64,
+}

@@ -9,7 +9,7 @@ use super::part::{Flavour, Part};
 use super::scan::Devices;
 use super::walk::{Walk, walk};
 use super::{
-    Device, Entry, Exclude, Kind, Meta, Mtime, Parents, Policy, TreeError, TreePath, Xattrs,
+    Device, Entry, Exclude, Facts, Kind, Meta, Mtime, Parents, Policy, TreeError, TreePath, Xattrs,
 };
 
 /// What goes into one layer.
@@ -490,6 +490,19 @@ impl Listing {
             Tag::Char => Kind::Char(device),
             Tag::Block => Kind::Block(device),
             Tag::Fifo => Kind::Fifo,
+        }
+    }
+
+    /// What tells the state of the entry's file from others.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Listing::len`].
+    pub fn facts(&self, index: usize) -> Facts {
+        let (_, node) = self.at(index);
+        Facts {
+            inode: node.ino,
+            modified: node.meta().mtime,
+            changed: node.changed,
         }
     }
 

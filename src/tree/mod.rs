@@ -17,7 +17,7 @@ mod scan;
 mod walk;
 mod xattr;
 
-pub use entry::{Device, Entry, Kind, Meta, Mtime, Xattrs};
+pub use entry::{Device, Entry, Facts, Kind, Meta, Mtime, Xattrs};
 pub use exclude::Exclude;
 pub use join::{SymlinkJoin, symlink_join};
 pub use listing::{ListRequest, Listing, list};

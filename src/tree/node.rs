@@ -49,6 +49,8 @@ pub(super) const MADE: u32 = u32::MAX;
 pub(super) struct Node {
     pub data: u64,
     pub secs: i64,
+    /// Last change of anything about it, in nanoseconds since the epoch.
+    pub changed: i64,
     /// Identity on disk; 0 for what is made.
     pub ino: u64,
     pub name: Span,
@@ -73,6 +75,7 @@ impl Node {
         Self {
             data,
             secs: meta.mtime.secs,
+            changed: 0,
             ino: 0,
             name,
             nanos: meta.mtime.nanos,

@@ -60,7 +60,7 @@ impl Parents {
     /// # Errors
     /// [`TreeError::Conflict`] if a tree has something else in its place: a link
     /// there would lead what stands below somewhere else.
-    pub(super) fn attributes(&self, path: &TreePath) -> Result<Option<(Meta, Xattrs)>, TreeError> {
+    pub fn attributes(&self, path: &TreePath) -> Result<Option<(Meta, Xattrs)>, TreeError> {
         if let Some(given) = self.given.get(path) {
             return Ok(Some(given.clone()));
         }

@@ -3,11 +3,12 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::root::Root;
-use super::{TreeError, TreePath};
+use super::{Facts, Mtime, TreeError, TreePath};
 
 /// A file or directory of the source disk that lands at `dest` in the image.
 #[derive(Clone, Debug)]
@@ -99,6 +100,31 @@ fn split(host: &Path) -> io::Result<(PathBuf, Vec<u8>)> {
 }
 
 impl Part {
+    /// What tells the state of this tree's own entry from others; nothing below it is
+    /// looked at.
+    ///
+    /// # Errors
+    /// [`TreeError::Io`] if it cannot be examined.
+    pub fn facts(&self) -> Result<Facts, TreeError> {
+        let host = self.host_of(self.dest.as_bytes());
+        let found =
+            std::fs::symlink_metadata(&host).map_err(|e| TreeError::io("examine", &host, e))?;
+        let nanos = |nanos: i64| u32::try_from(nanos).unwrap_or(0);
+        let modified = Mtime {
+            secs: found.mtime(),
+            nanos: nanos(found.mtime_nsec()),
+        };
+        let changed = found
+            .ctime()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(found.ctime_nsec());
+        Ok(Facts {
+            inode: found.ino(),
+            modified,
+            changed,
+        })
+    }
+
     /// The same tree, reduced to some of its entries, given by their paths in the image.
     pub fn restricted(mut self, only: Arc<Vec<TreePath>>) -> Self {
         self.only = Some(only);

@@ -186,6 +186,11 @@ impl<'w> Scanner<'w> {
         Ok(Some(Node {
             data,
             secs: stat.stx_mtime.tv_sec,
+            changed: stat
+                .stx_ctime
+                .tv_sec
+                .saturating_mul(1_000_000_000)
+                .saturating_add(i64::from(stat.stx_ctime.tv_nsec)),
             ino: stat.stx_ino,
             name: Span { at: 0, len: 0 },
             nanos: stat.stx_mtime.tv_nsec,

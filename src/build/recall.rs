@@ -1,0 +1,121 @@
+//! Layers that need not be made again: what identifies each, and the cache behind it.
+
+use std::sync::OnceLock;
+
+use super::BuildRequest;
+use crate::blob::DirStore;
+use crate::cache::{Cache, Key, KeyBuilder};
+use crate::layer::{LayerBlob, Progress};
+use crate::tree::{Listing, Parents, Part, TreeError};
+
+/// A tree of a layer, with the hash that makes it immutable if its source knows one.
+#[derive(Clone)]
+pub(super) struct Ingredient {
+    pub path: String,
+    pub hash: Option<String>,
+    pub part: Part,
+}
+
+/// The cache of a build; without one, nothing is recalled and nothing kept.
+#[derive(Clone, Copy)]
+pub(super) struct Recall<'b> {
+    pub cache: Option<&'b Cache>,
+    /// Where the build's blobs are.
+    pub store: Option<&'b DirStore>,
+    pub request: &'b BuildRequest,
+    pub progress: &'b dyn Progress,
+}
+
+/// What identifies a layer; `None` if nothing safe does.
+pub(super) type Identity = OnceLock<Option<Key>>;
+
+impl Recall<'_> {
+    /// The layer of an identity, if it was made before.
+    pub(super) fn find(&self, key: Option<&Key>) -> Option<LayerBlob> {
+        self.cache?.find(key?, self.store?)
+    }
+
+    /// Remembers a layer. A cache that is full or gone fails no build.
+    pub(super) fn keep(&self, key: Option<&Key>, blob: &LayerBlob) {
+        let (Some(cache), Some(store), Some(key)) = (self.cache, self.store, key) else {
+            return;
+        };
+        if let Err(error) = cache.keep(key, blob, store) {
+            tracing::warn!(%error, "a layer was not put into the cache");
+        }
+    }
+
+    /// Whether looking is worth anything.
+    pub(super) fn may_know(&self) -> bool {
+        self.cache.is_some_and(|cache| !cache.is_empty())
+    }
+
+    /// Whether anything will be kept.
+    pub(super) fn is_on(&self) -> bool {
+        self.cache.is_some() && self.store.is_some()
+    }
+
+    fn builder(&self) -> KeyBuilder {
+        KeyBuilder::new(&self.request.policy, self.request.codec)
+    }
+
+    /// The key of immutable paths: nothing below them is looked at. `None` if one of
+    /// them has no hash.
+    pub(super) fn of_hashed(
+        &self,
+        what: &str,
+        from: &[Ingredient],
+        parents: &Parents,
+    ) -> Option<KeyBuilder> {
+        let mut sorted: Vec<&Ingredient> = from.iter().collect();
+        sorted.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut key = self.builder();
+        key.what(what);
+        for ingredient in sorted {
+            let facts = ingredient.part.facts().ok()?;
+            key.store_path(&ingredient.path, ingredient.hash.as_ref()?, &facts);
+            for above in ingredient.part.dest.ancestors() {
+                key.parent(&above, &parents.attributes(&above).ok()?);
+            }
+        }
+        Some(key)
+    }
+
+    /// The key of trees as they were found.
+    ///
+    /// `None` if something in them changed so lately that it could change again and
+    /// look the same (git's racy-timestamp rule), or in the future.
+    pub(super) fn of_listing(&self, listing: &Listing) -> Option<Key> {
+        let mut key = self.builder();
+        key.what("found");
+        self.add_listing(&mut key, listing)?;
+        Some(key.finish())
+    }
+
+    /// Adds what a listing found; extended attributes are told by the time of change.
+    pub(super) fn add_listing(&self, key: &mut KeyBuilder, listing: &Listing) -> Option<()> {
+        let settled = self.cache?.settled();
+        for index in 0..listing.len() {
+            let facts = listing.facts(index);
+            if facts.changed >= settled {
+                return None;
+            }
+            key.found(&listing.entry(index), &facts);
+        }
+        Some(())
+    }
+}
+
+/// Lists without extended attributes, to be compared with what was found before.
+pub(super) fn glance(
+    listing: Result<Listing, TreeError>,
+    progress: &dyn Progress,
+) -> Option<Listing> {
+    // What cannot be listed fails when the layer is made, with a better message.
+    let listing = listing.ok()?;
+    listing
+        .warnings()
+        .iter()
+        .for_each(|text| progress.warn(text));
+    Some(listing)
+}

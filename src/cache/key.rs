@@ -1,0 +1,82 @@
+//! [`Key`]: everything that decides a layer's bytes, hashed.
+
+use crate::blob::{Algorithm, Digest, Hasher};
+use crate::layer::Codec;
+use crate::tree::{Entry, Facts, Meta, Policy, TreePath, Xattrs};
+
+/// Version of plywood's layer encoding. Whatever changes a layer's bytes for the same
+/// tree, policy and codec must raise it.
+pub const FORMAT: u32 = 1;
+
+/// The name of a layer before it is made: 64 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key(Digest);
+
+impl Key {
+    /// The digits: a file name.
+    pub fn as_str(&self) -> &str {
+        self.0.hex()
+    }
+}
+
+/// Collects what decides a layer's bytes, each item with its length in front, so
+/// that no two different layers are one text.
+pub struct KeyBuilder(Hasher);
+
+impl KeyBuilder {
+    /// Begins with what holds for the whole layer.
+    pub fn new(policy: &Policy, codec: Codec) -> Self {
+        let mut builder = Self(Hasher::new(Algorithm::Sha256));
+        builder.item(
+            format!(
+                "plywood layer {FORMAT} {policy:?} {codec:?} {:?}",
+                codec.compressor()
+            )
+            .as_bytes(),
+        );
+        builder
+    }
+
+    /// In which way the layer is made of what follows.
+    pub fn what(&mut self, what: &str) {
+        self.item(what.as_bytes());
+    }
+
+    /// A directory above the layer's own trees, with the attributes that other trees
+    /// give it.
+    pub fn parent(&mut self, path: &TreePath, attributes: &Option<(Meta, Xattrs)>) {
+        self.item(b"parent");
+        self.item(path.as_bytes());
+        self.item(format!("{attributes:?}").as_bytes());
+    }
+
+    /// An immutable path: its place, its hash, and which copy of it on this machine.
+    pub fn store_path(&mut self, path: &str, hash: &str, facts: &Facts) {
+        self.item(b"store");
+        self.item(path.as_bytes());
+        self.item(hash.as_bytes());
+        self.facts(facts);
+    }
+
+    /// An entry on disk as it was found, and where it goes.
+    pub fn found(&mut self, entry: &Entry, facts: &Facts) {
+        self.item(b"found");
+        self.item(entry.path.as_bytes());
+        self.item(format!("{:?} {:?}", entry.kind, entry.meta).as_bytes());
+        self.facts(facts);
+    }
+
+    fn facts(&mut self, facts: &Facts) {
+        self.item(format!("{facts:?}").as_bytes());
+    }
+
+    fn item(&mut self, bytes: &[u8]) {
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    /// The key of all that was said.
+    pub fn finish(self) -> Key {
+        Key(self.0.finish())
+    }
+}

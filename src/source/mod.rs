@@ -13,6 +13,7 @@ mod mention;
 mod name;
 mod nest;
 mod nix;
+pub mod sbom;
 mod text;
 
 use std::path::PathBuf;

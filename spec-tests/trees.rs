@@ -18,7 +18,7 @@ fn layer_of(tree: &Tree, args: &[&str]) -> Vec<TarEntry> {
     Layout(case.at("out")).only_layer()
 }
 
-fn find<'a>(entries: &'a [TarEntry], path: impl AsRef<[u8]>) -> &'a TarEntry {
+fn find(entries: &[TarEntry], path: impl AsRef<[u8]>) -> &TarEntry {
     let path = path.as_ref();
     let found = entries.iter().find(|entry| entry.path == path);
     found.unwrap_or_else(|| panic!("no {} in the layer", path.escape_ascii()))
@@ -319,7 +319,7 @@ fn sizes_around_what_ustar_holds() {
     } else {
         &[511, 512, 513, (4 << 20) - 512, 4 << 20]
     };
-    let names: Vec<_> = sizes.iter().map(|size| size.to_string()).collect();
+    let names: Vec<_> = sizes.iter().map(ToString::to_string).collect();
     let tree = sizes
         .iter()
         .zip(&names)

@@ -2,6 +2,9 @@
 //!
 //! Nothing is checked here beyond its shape; [`request`](super::request) says what is meant.
 
+// Doc comments here are the program's help, where backticks around names would be noise.
+#![allow(clippy::doc_markdown)]
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -26,7 +29,7 @@ pub struct Program {
 pub struct Manners {
     /// Say more: -v what is done, -vv every step
     ///
-    /// `RUST_LOG`, where set, decides instead.
+    /// RUST_LOG, where set, decides instead.
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
 
@@ -42,7 +45,7 @@ pub struct Manners {
 
     /// Colours on standard error
     ///
-    /// `auto` colours a terminal unless `NO_COLOR` is set.
+    /// `auto` colours a terminal unless NO_COLOR is set.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorWhen,
 }

@@ -193,6 +193,8 @@ pub mod words_as_array {
         Ok(Some(vec![json]))
     }
 
+    // Serde's calling convention.
+    #[allow(clippy::ref_option)]
     pub fn serialize<S: Serializer>(
         given: &Option<Vec<String>>,
         output: S,

@@ -134,7 +134,10 @@ fn listen_to_library(manners: &Manners, style: Style) {
 /// A panic is a fault of plywood; it is told like any other error.
 fn announce_panics(style: Style) {
     std::panic::set_hook(Box::new(move |panic| {
-        let what = panic.payload_as_str().unwrap_or("no message");
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let what = text.or_else(|| payload.downcast_ref::<&str>().copied());
+        let what = what.unwrap_or("no message");
         let place = panic
             .location()
             .map(|l| format!(" at {}:{}", l.file(), l.line()));

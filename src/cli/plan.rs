@@ -131,14 +131,13 @@ fn explain(closure: &Closure, plan: &LayerPlan, path: &str) -> Result<String, Fa
 }
 
 fn neighbours(what: &str, paths: &[&str]) -> String {
-    let mut text = format!("  {what} {}", report::count(paths.len(), "path"));
-    for path in paths.iter().take(NAMED) {
-        text += &format!("\n    {}", report::cell(path));
-    }
+    let mut lines = vec![format!("  {what} {}", report::count(paths.len(), "path"))];
+    let named = paths.iter().take(NAMED);
+    lines.extend(named.map(|path| format!("    {}", report::cell(path))));
     if paths.len() > NAMED {
-        text += &format!("\n    and {} more", paths.len() - NAMED);
+        lines.push(format!("    and {} more", paths.len() - NAMED));
     }
-    text
+    lines.join("\n")
 }
 
 /// What was probably meant: the paths that the text is part of.

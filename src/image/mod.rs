@@ -1,5 +1,5 @@
 //! Values of the image specification, and their one serialisation. Pure: no I/O of its own;
-//! documents come from and go to a [`BlobStore`](crate::blob::BlobStore).
+//! documents come from and go to a [`BlobStore`].
 
 pub mod annotations;
 mod artifact;

@@ -1,6 +1,6 @@
 //! What people type and see: help, refusals to the letter, exit codes.
 
-use crate::kit::{Case, Tree};
+use crate::kit::{Case, Layout, Tree};
 
 /// Every flag of `build` that we promise, and the heading it stands under.
 const FLAGS: &[&str] = &[
@@ -324,4 +324,68 @@ fn a_closed_pipe_is_a_quiet_end() {
     // The script fits into a pipe's buffer, so writing may have ended before the pipe closed.
     assert!([Some(0), Some(141)].contains(&output.status.code()));
     assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn rebuilding_without_a_tag_replaces_what_had_none() {
+    let tree = Tree::new().file("f", "1");
+    let case = Case::build(["-o", "oci:out"]).arg(tree.path());
+    case.clone().args(["-t", "app:1"]).success();
+    case.success();
+    let tree = tree.file("f", "2");
+    let digest = case.success().digest();
+    let index = Layout(case.at("out")).index();
+    let entries = index["manifests"].as_array().unwrap();
+    assert_eq!(entries.len(), 2, "{index}");
+    assert_eq!(entries[1]["digest"], digest);
+    drop(tree);
+}
+
+#[test]
+fn names_are_given_and_taken() {
+    let tree = Tree::new().file("f", "1");
+    let build = Case::build(["-o", "oci:out", "-t", "registry.example/app:1"]).arg(tree.path());
+    let digest = build.success().digest();
+    let place = build.at("out");
+    let run = |args: &[&str]| Case::new().args(args).cwd(build.at(".")).run();
+    run(&["tag", "oci:out:1", "stable", "other:2"])
+        .code(0)
+        .stdout(format!("{digest}\n"));
+    let names = || -> Vec<(String, String)> {
+        let index = Layout(place.clone()).index();
+        let entries = index["manifests"].as_array().unwrap().iter();
+        let text = |entry: &serde_json::Value, key: &str| {
+            entry["annotations"][key].as_str().unwrap().to_owned()
+        };
+        let names = entries.map(|entry| {
+            (
+                text(entry, "org.opencontainers.image.ref.name"),
+                text(entry, "io.containerd.image.name"),
+            )
+        });
+        names.collect()
+    };
+    let name = |tag: &str, full: &str| (tag.to_owned(), full.to_owned());
+    let all = [
+        name("1", "registry.example/app:1"),
+        name("stable", "registry.example/app:stable"),
+        name("2", "docker.io/library/other:2"),
+    ];
+    assert_eq!(names(), all);
+    run(&["untag", "out", "nope"])
+        .code(2)
+        .stderr("error: out has no image `nope`: its tags are 1, stable, 2\n");
+    run(&["untag", "out", "1", "2"]).code(0).stdout("");
+    assert_eq!(names(), all[1..2]);
+    run(&["gc", "out"]).code(0).stdout("");
+    run(&["untag", "out", "stable"]).code(0);
+    let told = run(&["gc", "--json", "--dry-run", "out"]).code(0).json();
+    assert_eq!(told["removed"].as_array().unwrap().len(), 3, "{told}");
+    run(&["gc", "--min-age", "1d", "out"]).code(0).stdout("");
+    run(&["gc", "out"])
+        .code(0)
+        .stdout_has(&digest)
+        .stderr_has("3 blobs removed");
+    run(&["gc", "missing"]).code(1).stderr_has("missing");
+    run(&["tag", "oci:out", "x"]).code(2);
 }

@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("image", &["blob", "layer"]),
     ("layout", &["blob", "image"]),
     ("target", &["blob", "layer", "image", "layout"]),
-    ("cache", &["tree", "blob", "layer"]),
+    ("cache", &["tree", "blob", "layer", "image", "layout"]),
     (
         "check",
         &["tree", "blob", "layer", "image", "layout", "target"],

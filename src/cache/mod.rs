@@ -155,10 +155,15 @@ impl Cache {
             return None;
         }
         // The time of last use; that it cannot be told is no matter.
-        let _ = fs::File::options()
-            .write(true)
-            .open(&path)
-            .and_then(|file| file.set_modified(std::time::SystemTime::now()));
+        let _ = fs::File::options().write(true).open(&path).map(|file| {
+            // The kernel knows what time it is; the library does not.
+            let now = |tv_nsec| rustix::fs::Timespec { tv_sec: 0, tv_nsec };
+            let times = rustix::fs::Timestamps {
+                last_access: now(rustix::fs::UTIME_OMIT),
+                last_modification: now(rustix::fs::UTIME_NOW),
+            };
+            rustix::fs::futimens(file, &times)
+        });
         Some(LayerBlob {
             cached: true,
             ..blob

@@ -76,9 +76,15 @@ impl<'p> Walk<'p> {
         let mut faults = Faults::default();
         let entries = &index.manifests;
         let unnamed = entries.iter().filter(|entry| entry.ref_name().is_none());
-        if entries.len() > 1 && unnamed.count() > 0 {
-            let text = format!("{} entries, and not all are named", entries.len());
-            faults.field(55, "index.json#/manifests", text);
+        let place = "index.json#/manifests";
+        match unnamed.count() {
+            0 => {}
+            // Named ones beside it are found all the same.
+            1 if entries.len() > 1 => {
+                faults.should(55, place, "one entry has no name, others have")
+            }
+            1 => {}
+            some => faults.field(55, place, format!("{some} entries without a name")),
         }
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
         for (i, entry) in entries.iter().enumerate() {

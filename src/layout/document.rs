@@ -24,6 +24,23 @@ pub(crate) fn put(index: &mut Value, entry: &IndexEntry) {
     list.insert(place.min(list.len()), entry.to_json());
 }
 
+/// Removes images without a name whose place new ones without a name take.
+///
+/// Of two such images for one platform nobody could say which is meant (rule 55), and
+/// readers refuse to choose: rebuilding without a tag would spoil the layout.
+pub(super) fn supersede(index: &mut Value, new: &[IndexEntry]) {
+    let Some(list) = entries(index) else { return };
+    let unnamed = new.iter().filter(|entry| entry.ref_name().is_none());
+    let new: Vec<_> = unnamed.map(IndexEntry::to_json).collect();
+    list.retain(|value| name_of(value).is_some() || !new.iter().any(|new| rivals(value, new)));
+}
+
+/// Whether two descriptors are of runnable images that only a name could tell apart.
+fn rivals(one: &Value, other: &Value) -> bool {
+    let kind = |value: &Value| ["mediaType", "platform"].map(|key| value.get(key).cloned());
+    kind(one) == kind(other) && one.get("platform").is_some() && one.get("artifactType").is_none()
+}
+
 /// Removes all entries of a name; whether there were any.
 pub(super) fn remove(index: &mut Value, name: &str) -> bool {
     let Some(list) = entries(index) else {

@@ -178,7 +178,8 @@ impl Layout {
         Ok(index.unwrap_or_else(|| Index::default().into_raw()))
     }
 
-    /// Names images: an entry replaces the one of its reference name, or is added.
+    /// Names images: an entry replaces the one of its reference name, or is added; an image
+    /// without a name replaces an earlier one without a name for its platform.
     ///
     /// All blobs must have been written through [`blobs`](Self::blobs), or found there. When this
     /// returns they and the names are on stable storage, unless [`SyncMode::None`] was asked for.
@@ -187,6 +188,7 @@ impl Layout {
     /// [`LayoutError`]; no name has changed then, unless only the last flush failed.
     pub fn publish(&self, entries: &[IndexEntry]) -> Result<(), LayoutError> {
         self.edit(|index| {
+            document::supersede(index, entries);
             for entry in entries {
                 document::put(index, entry);
             }

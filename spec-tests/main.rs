@@ -9,6 +9,7 @@ mod tarball;
 
 mod cache;
 mod cli;
+mod contents;
 mod crash;
 mod determinism;
 mod endings;

@@ -1,10 +1,11 @@
 //! Plan → what each layer is made of on this disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::recall::{Identity, Ingredient, Recall, glance};
+use super::resolve::Resolver;
 use super::{BuildError, BuildRequest};
 use crate::Error;
 use crate::cache::Key;
@@ -212,22 +213,37 @@ impl<'r> Trees<'r> {
     /// The last layer: links to all contents, and the top directories.
     fn customisation(&self) -> Result<Listing, TreeError> {
         let mut trees = Vec::new();
-        for path in &self.request.contents {
-            let Some(parts) = self.parts.get(path) else {
-                continue;
-            };
-            let parts = parts.iter().map(|i| i.part.clone()).collect();
-            let listing = self.list(parts, Vec::new(), false)?;
-            trees.push(SymlinkJoin {
-                path: TreePath::from_absolute(path).unwrap_or_default(),
-                listing,
-            });
+        let contents: BTreeSet<&String> = self.request.contents.iter().collect();
+        for path in contents {
+            let wanted = TreePath::from_absolute(path).unwrap_or_default();
+            let tree = self.follow(&wanted, TreePath::root())?;
+            trees.push(tree.ok_or_else(|| TreeError::Refused {
+                path: PathBuf::from(path),
+                why: "it is no directory, so it cannot be joined at /".to_owned(),
+            })?);
         }
-        let links = symlink_join(&trees, &self.request.policy)?;
-        drop(trees);
+        let follow = |path: &TreePath, place| self.follow(path, place);
+        let links = symlink_join(trees, &self.request.policy, &follow)?;
         let listing = self.list(self.top.clone(), links, true)?;
         self.check_apart(&listing)?;
         Ok(listing)
+    }
+
+    /// Lists the directory in a store path that `path` leads to, to be seen at `place`.
+    fn follow(&self, path: &TreePath, place: TreePath) -> Result<Option<SymlinkJoin>, TreeError> {
+        let resolver = Resolver {
+            stores: &self.stores,
+        };
+        let Some((path, host)) = resolver.directory(path) else {
+            return Ok(None);
+        };
+        let part = Opener::default().open(&host, path.clone(), Flavour::Store)?;
+        let listing = self.list(vec![part], Vec::new(), false)?;
+        Ok(Some(SymlinkJoin {
+            place,
+            path,
+            listing,
+        }))
     }
 
     /// What the last layer holds must not lie in a layer below it as well.

@@ -7,6 +7,7 @@ mod gather;
 mod outcome;
 mod recall;
 mod request;
+mod resolve;
 
 pub use error::BuildError;
 pub use outcome::{LayerOutcome, Outcome};

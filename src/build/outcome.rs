@@ -82,9 +82,12 @@ const NAMED: usize = 12;
 /// What is in a layer, in words: its history entry.
 pub(super) fn description(layer: &PlanLayer, request: &BuildRequest) -> String {
     if layer.kind == LayerKind::Customisation {
-        return match request.contents.as_slice() {
-            [] => "plywood: customisation".to_owned(),
-            contents => format!("plywood: links to {}", some(contents)),
+        let mut contents = request.contents.clone();
+        contents.sort();
+        contents.dedup();
+        return match contents.is_empty() {
+            true => "plywood: customisation".to_owned(),
+            false => format!("plywood: links to {}", some(&contents)),
         };
     }
     format!("plywood: {}", some(&paths(layer)))

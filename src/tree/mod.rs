@@ -19,7 +19,7 @@ mod xattr;
 
 pub use entry::{Device, Entry, Facts, Kind, Meta, Mtime, Xattrs};
 pub use exclude::Exclude;
-pub use join::{SymlinkJoin, symlink_join};
+pub use join::{Follow, SymlinkJoin, symlink_join};
 pub use listing::{ListRequest, Listing, list};
 pub use normalise::{ModeRule, MtimeRule, OwnerRule, Policy, XattrRule};
 pub use parents::Parents;

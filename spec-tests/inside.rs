@@ -2,12 +2,12 @@
 
 use std::io::Read;
 
-use plywood::check::{ChangeKind, Detail, View, diff, diff_files, open_file};
+use plywood::check::{ChangeKind, Detail, View, diff, diff_files, open_file, verify_layers};
 use plywood::image::Image;
 use plywood::layout::Layout;
 use plywood::tree::TreePath;
 
-use crate::images::{Description, Layer, Made};
+use crate::images::{Description, Layer, Made, descriptions};
 
 struct Opened {
     _made: Made,
@@ -224,4 +224,32 @@ fn layers_shared_new_and_gone() {
     assert_eq!(found.download(), size(&new, 1) + size(&new, 2));
     assert_eq!(found.to_json()["gone"]["bytes"], size(&old, 1));
     assert!(diff(&old.image, &old.image).is_empty());
+}
+
+#[test]
+fn a_base_is_verified_to_the_last_byte() {
+    let verified = |name: &str| {
+        let case = descriptions("bad")
+            .into_iter()
+            .find(|case| case.name == name)
+            .unwrap();
+        let made = case.make();
+        let layout = Layout::open(&made.path).unwrap();
+        let entry = layout.resolve(Some("v1")).unwrap();
+        let image = Image::load(layout.blobs(), &entry, None).unwrap();
+        verify_layers(layout.blobs(), &image).map_err(|error| error.to_string())
+    };
+    for (name, text) in [
+        ("a wrong diff_id", "promises"),
+        ("junk after zstd", "(rule 81)"),
+        ("zstd that is gzip", "(rule 80)"),
+        ("one path twice", "stands in the archive twice"),
+        ("one bit of a layer flipped", "could not read layer"),
+    ] {
+        let message = verified(name).unwrap_err();
+        assert!(message.contains(text), "{message}");
+    }
+    // What only consumers stumble over is carried along.
+    assert!(verified("an owner by name").is_ok());
+    assert!(verified("a GNU long name").is_ok());
 }

@@ -3,6 +3,7 @@
 //! Independent of the code that writes: layouts and archives are read here byte by byte,
 //! not through `layout` and `target`, so that a fault of theirs shows.
 
+mod base;
 mod blobs;
 mod diff;
 mod docker;
@@ -15,6 +16,7 @@ mod stack;
 mod view;
 
 pub use crate::fault::{Fault, Level};
+pub use base::verify_layers;
 pub use diff::{ChangeKind, FileChange, ImageDiff, LayerNote, diff, diff_files};
 pub use view::{Detail, Shown, View, ViewError, name_of, open_file};
 

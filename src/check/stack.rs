@@ -7,14 +7,21 @@ use super::documents::FoundImage;
 use super::entries;
 use super::place::Place;
 use crate::fault::{Fault, Level};
-use crate::layer::read::{LayerPaths, PathKey, Seen, SeenKind, decompress, tar_limit};
+use crate::layer::read::{LayerPaths, PathKey, SeenKind, decompress, tar_limit};
 use crate::tree::TreePath;
+
+/// What the layers below say of a path.
+struct Lower {
+    kind: SeenKind,
+    attributes: u32,
+    layer: u32,
+}
 
 /// A path that two layers say different things about.
 struct Clash {
     rule: u16,
     key: PathKey,
-    lower: usize,
+    lower: u32,
 }
 
 /// So many paths of a layer are told by name.
@@ -40,7 +47,7 @@ pub(super) fn verify(
         .iter()
         .map(|layer| layer.file.clone())
         .collect();
-    let mut below: HashMap<PathKey, (Seen, usize)> = HashMap::new();
+    let mut below: HashMap<PathKey, Lower> = HashMap::new();
     let mut faults = Vec::new();
     let removing = layers.iter().any(|layer| !layer.removed.is_empty());
     for (i, layer) in layers.iter().enumerate() {
@@ -57,9 +64,16 @@ pub(super) fn verify(
         for key in &layer.removed {
             below.remove(key);
         }
-        for seen in &layer.seen {
+        // Nothing comes after the last one to be held against it.
+        let last = i + 1 == layers.len();
+        for seen in layer.seen.iter().filter(|_| !last) {
             if !matches!(seen.kind, SeenKind::Whiteout | SeenKind::Implied) {
-                below.insert(seen.key, (*seen, i));
+                let lower = Lower {
+                    kind: seen.kind,
+                    attributes: seen.attributes,
+                    layer: i as u32,
+                };
+                below.insert(seen.key, lower);
             }
         }
     }
@@ -70,10 +84,10 @@ pub(super) fn verify(
         .collect()
 }
 
-fn clashes(layer: &LayerPaths, below: &HashMap<PathKey, (Seen, usize)>) -> Vec<Clash> {
+fn clashes(layer: &LayerPaths, below: &HashMap<PathKey, Lower>) -> Vec<Clash> {
     let seen = layer.seen.iter();
     let clashes = seen.filter_map(|seen| {
-        let (lower, i) = below.get(&seen.key)?;
+        let lower = below.get(&seen.key)?;
         let rule = match (lower.kind, seen.kind) {
             (_, SeenKind::Whiteout) | (SeenKind::Whiteout, _) => return None,
             (SeenKind::Symlink, SeenKind::Dir | SeenKind::Implied) => 96,
@@ -87,7 +101,7 @@ fn clashes(layer: &LayerPaths, below: &HashMap<PathKey, (Seen, usize)>) -> Vec<C
         Some(Clash {
             rule,
             key: seen.key,
-            lower: *i,
+            lower: lower.layer,
         })
     });
     clashes.collect()

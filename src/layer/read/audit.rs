@@ -10,14 +10,19 @@ use crate::tree::TreePath;
 
 /// Stands for a path: half of its SHA-256, so that a million paths fit into memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PathKey(u128);
+pub struct PathKey(u64, u64);
 
 impl PathKey {
     /// The key of a path.
     pub fn of(path: &TreePath) -> Self {
         let hash = sha2::Sha256::digest(path.as_bytes());
-        let half = hash.iter().take(16);
-        Self(half.fold(0, |sum, &byte| sum << 8 | u128::from(byte)))
+        let number = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .fold(0, |sum, &byte| sum << 8 | u64::from(byte))
+        };
+        let (first, rest) = hash.split_at(8);
+        Self(number(first), number(rest.split_at(8).0))
     }
 }
 
@@ -29,7 +34,7 @@ pub struct Seen {
     /// What it was.
     pub kind: SeenKind,
     /// A hash of its attributes, to be compared with others of the same audit format.
-    pub attributes: u64,
+    pub attributes: u32,
 }
 
 /// What an entry was, as far as other layers care.
@@ -74,7 +79,7 @@ pub struct Audit {
 
 struct Place {
     kind: SeenKind,
-    attributes: u64,
+    attributes: u32,
     /// Whether something other than a whiteout stands in it already.
     filled: bool,
 }
@@ -169,7 +174,7 @@ impl Audit {
         list
     }
 
-    fn remember(&mut self, key: PathKey, kind: SeenKind, attributes: u64, shown: &str) {
+    fn remember(&mut self, key: PathKey, kind: SeenKind, attributes: u32, shown: &str) {
         if let Some(gap) = self.missing.remove(&key) {
             let text = format!("comes after its content ({})", gap.child);
             self.faults.field(94, shown, text);
@@ -294,7 +299,7 @@ impl Audit {
 }
 
 /// Owner, mode and time: what must be the same wherever the entry stands.
-fn attributes(entry: &RawEntry) -> u64 {
+fn attributes(entry: &RawEntry) -> u32 {
     let mut hasher = sha2::Sha256::new();
     for number in [u64::from(entry.mode), entry.uid, entry.gid] {
         hasher.update(number.to_be_bytes());
@@ -302,7 +307,6 @@ fn attributes(entry: &RawEntry) -> u64 {
     hasher.update(entry.mtime.secs.to_be_bytes());
     hasher.update(entry.mtime.nanos.to_be_bytes());
     let hash = hasher.finalize();
-    hash.iter()
-        .take(8)
-        .fold(0, |sum, &byte| sum << 8 | u64::from(byte))
+    let start = hash.iter().take(4);
+    start.fold(0, |sum, &byte| sum << 8 | u32::from(byte))
 }

@@ -74,6 +74,8 @@ fn of_every_kind_to_every_blob() {
             if !long() && (turn + number) % 3 != 0 {
                 continue;
             }
+            // With a cache, the records of what was hashed are about as well.
+            scene.cache(&layout, turn % 2 == 0);
             scene.prepare(&layout, Start::Old);
             scene.must(&layout, "new");
             let blob = &blobs(&layout)[number];
@@ -93,6 +95,32 @@ fn blobs(layout: &Path) -> Vec<PathBuf> {
     let mut list: Vec<_> = list.map(|entry| entry.unwrap().path()).collect();
     list.sort();
     list
+}
+
+#[test]
+fn to_the_cache_is_no_matter() {
+    let scene = Scene::new();
+    let layout = scene.at("layout");
+    for number in 0..if long() { 40 } else { 8 } {
+        scene.cache(&layout, true);
+        scene.prepare(&layout, Start::Old);
+        scene.must(&layout, "new");
+        let files = walkdir::WalkDir::new(scene.at("cache"))
+            .sort_by_file_name()
+            .into_iter();
+        let files = files
+            .map(Result::unwrap)
+            .filter(|e| e.file_type().is_file());
+        let files: Vec<_> = files.map(walkdir::DirEntry::into_path).collect();
+        let file = &files[number % files.len()];
+        let (name, damage) = DAMAGES[number % DAMAGES.len()];
+        if name != "another blob" {
+            damage(file);
+        }
+        scene.prepare(&layout, Start::Old);
+        scene.must(&layout, "new");
+        scene.assert_both(&layout);
+    }
 }
 
 #[test]

@@ -23,6 +23,9 @@ fn at_random_instants() {
             Start::Old
         };
         scene.prepare(&layout, start);
+        if round % 10 == 0 {
+            scene.cache(&layout, round % 20 == 0);
+        }
         let delay = whole.mul_f64((next(&mut state) % 1000) as f64 / 900.0);
         killed += usize::from(kill_after(&scene, &layout, delay));
         scene.assert_recovers(&layout, start);
@@ -210,15 +213,10 @@ fn kill_at(
 /// Where no file can be without a name, temporaries have one, and are swept.
 #[test]
 fn with_named_temporaries() {
-    let hide = [
-        "unshare",
-        "-m",
-        "sh",
-        "-c",
-        "umount -l /proc && exec \"$@\"",
-        "sh",
-    ];
-    if !tool("unshare", &["-m", "umount", "-l", "/proc"]) {
+    // A slave, or the file systems that other tests unmount would live on in it.
+    let apart = ["unshare", "-m", "--propagation", "slave", "sh", "-c"];
+    let hide = [&apart[..], &["umount -l /proc && exec \"$@\"", "sh"]].concat();
+    if !tool(hide[0], &[&hide[1..], &["true"]].concat()) {
         return skipped("no mount namespaces");
     }
     let scene = Scene::new();

@@ -120,6 +120,8 @@ impl Scene {
     }
 
     /// The arguments that build an image into a layout.
+    ///
+    /// With a cache if a directory of that name lies beside the layout, else without.
     pub fn arguments(&self, layout: &Path, tag: &str) -> Vec<String> {
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let mut list = vec![env!("CARGO_BIN_EXE_plywood").to_owned(), "build".to_owned()];
@@ -132,6 +134,12 @@ impl Scene {
         ];
         for (flag, value) in flags {
             list.extend([flag.to_owned(), value]);
+        }
+        let cache = layout.with_file_name("cache");
+        if cache.exists() {
+            list.extend(["--cache".to_owned(), text(&cache)]);
+        } else {
+            list.push("--no-cache".to_owned());
         }
         list
     }
@@ -149,6 +157,15 @@ impl Scene {
 
     pub fn run(&self, before: &[&str], layout: &Path, tag: &str) -> Output {
         self.command(before, layout, tag).output().unwrap()
+    }
+
+    /// From now on there is a cache beside the layout, or there is not; an empty one.
+    pub fn cache(&self, layout: &Path, wanted: bool) {
+        let cache = layout.with_file_name("cache");
+        let _ = fs::remove_dir_all(&cache);
+        if wanted {
+            fs::create_dir(&cache).unwrap();
+        }
     }
 
     /// Builds, which must go well: the digest.

@@ -15,6 +15,7 @@ fn sixteen_writers() {
     for start in [Start::Nothing, Start::Old] {
         let layout = scene.at("layout");
         scene.prepare(&layout, start);
+        scene.cache(&layout, start == Start::Old);
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| read_on(&layout, start, &done));

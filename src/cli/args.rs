@@ -457,7 +457,8 @@ pub struct ImageArgs {
     /// How paths are dealt out to layers [default: popularity]
     ///
     /// `popularity` gives the paths that most others lead to a layer each, as dockerTools.buildLayeredImage of
-    /// nixpkgs does (`popularity@1`).
+    /// nixpkgs does; `size` the largest ones; `balanced` the largest ones too, and the others share layers by their
+    /// names, so that one more touches few; `auto` is what nixpkgs does today. Without a version (`size@1`), the newest.
     #[arg(long, value_name = "NAME", help_heading = "Layers")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,

@@ -2,6 +2,12 @@
 
 // A test that cannot go on has failed.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+// What these warn of is no danger in a test.
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::large_stack_arrays,
+    clippy::maybe_infinite_iter
+)]
 
 mod images;
 mod kit;

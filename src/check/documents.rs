@@ -78,12 +78,11 @@ impl<'p> Walk<'p> {
         let unnamed = entries.iter().filter(|entry| entry.ref_name().is_none());
         let place = "index.json#/manifests";
         match unnamed.count() {
-            0 => {}
             // Named ones beside it are found all the same.
             1 if entries.len() > 1 => {
-                faults.should(55, place, "one entry has no name, others have")
+                faults.should(55, place, "one entry has no name, others have");
             }
-            1 => {}
+            0 | 1 => {}
             some => faults.field(55, place, format!("{some} entries without a name")),
         }
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();

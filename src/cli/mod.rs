@@ -7,6 +7,7 @@ mod completions;
 mod config;
 mod exit;
 mod file;
+mod image_args;
 mod names;
 mod outputs;
 mod plan;

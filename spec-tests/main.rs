@@ -21,6 +21,7 @@ mod determinism;
 mod endings;
 mod hostile;
 mod inside;
+mod layers;
 mod layout;
 mod layout_ops;
 mod readme;

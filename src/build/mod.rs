@@ -4,19 +4,21 @@ mod content;
 mod deliver;
 mod error;
 mod gather;
+mod layers;
 mod outcome;
 mod recall;
 mod request;
 mod resolve;
 
 pub use error::BuildError;
+pub use layers::plan_of;
 pub use outcome::{LayerOutcome, Outcome};
 pub use request::{BuildRequest, Input, Output, OutputForm};
 
 use crate::Error;
 use crate::image::{Image, ImageLayer, annotations, assemble, rehearse};
 use crate::layer::{LayerBlob, Progress, build_layers};
-use crate::plan::{self, Facts, Items, LayerKind, LayerPlan, Limits, Strategy, draw};
+use crate::plan::{LayerKind, LayerPlan, Limits, Strategy};
 use crate::source::{Closure, Content};
 
 use content::Trees;
@@ -30,6 +32,8 @@ pub struct Planned {
     pub closure: Closure,
     /// Which of them share a layer.
     pub plan: LayerPlan,
+    /// What was passed over or could not be followed, in words.
+    pub warnings: Vec<String>,
 }
 
 /// Runs the line as far as the plan: sources → closure → ranking → plan.
@@ -53,20 +57,12 @@ pub fn plan(request: &BuildRequest) -> Result<Planned, Error> {
         customisation,
     };
     let strategy = Strategy::parse(&request.strategy)?;
-    let items = Items::new(&closure.graph, facts(&closure));
-    // Only a previous plan leads to warnings.
-    let (plan, _) = draw(items, &plan::Request::new(strategy, limits))?;
-    Ok(Planned { closure, plan })
-}
-
-fn facts(closure: &Closure) -> Vec<Facts<'_>> {
-    let facts = closure.components.iter().map(|component| Facts {
-        name: component.name.as_deref(),
-        size: component.size,
-        hash: component.hash.as_deref(),
-        volatile: component.volatile,
-    });
-    facts.collect()
+    let (plan, warnings) = layers::deal(request, &closure, strategy, limits)?;
+    Ok(Planned {
+        closure,
+        plan,
+        warnings,
+    })
 }
 
 /// Runs the line: sources → closure → ranking → plan → layers → image → targets.
@@ -78,7 +74,14 @@ fn facts(closure: &Closure) -> Vec<Facts<'_>> {
 /// [`Error`] of whichever room failed; nothing is named in any output then, but
 /// outputs before the one that failed are complete.
 pub fn build(request: &BuildRequest, progress: &dyn Progress) -> Result<Outcome, Error> {
-    let Planned { closure, plan } = self::plan(request)?;
+    let Planned {
+        closure,
+        plan,
+        warnings,
+    } = self::plan(request)?;
+    for text in &warnings {
+        progress.warn(text);
+    }
     deliver::check_outputs(request, &closure)?;
     let trees = Trees::open(request, &closure)?;
     let delivery = Delivery::open(request, progress)?;

@@ -1,9 +1,10 @@
 //! What a build made, and what the image says of its layers.
 
 use crate::blob::{DiffId, Digest};
-use crate::image::{Annotations, Image, ImageLayer, annotations, canonical};
+use crate::image::{Annotations, Image, ImageLayer, annotations};
 use crate::layer::LayerBlob;
 use crate::plan::{LayerKind, LayerPlan, PlanLayer};
+use crate::source::store_name;
 
 use super::BuildRequest;
 
@@ -110,25 +111,27 @@ fn some(paths: &[String]) -> String {
 pub(super) fn layer_annotations(layer: &PlanLayer) -> Annotations {
     let kind = layer.kind.name().to_owned();
     let mut said = Annotations::from([(annotations::LAYER_KIND.to_owned(), kind)]);
-    if !layer.members.is_empty() {
-        let list = canonical(&paths(layer).into());
-        said.insert(
-            annotations::LAYER_PATHS.to_owned(),
-            String::from_utf8_lossy(&list).into_owned(),
-        );
+    let lists = [
+        (annotations::LAYER_PATHS, layer.said_paths()),
+        (
+            annotations::LAYER_COMPONENTS,
+            layer.said_components(store_name),
+        ),
+    ];
+    for (key, list) in lists {
+        said.extend(list.map(|list| (key.to_owned(), list)));
     }
     said
 }
 
 /// Registries need take manifests of 4 MiB only: beyond half of that the longest
-/// lists of paths are left out.
+/// lists are left out.
 pub(super) fn limit_annotations(layers: &mut [ImageLayer]) {
     const MOST: usize = 2 << 20;
-    let length = |layer: &ImageLayer| {
-        layer
-            .annotations
-            .get(annotations::LAYER_PATHS)
-            .map_or(0, String::len)
+    let lists = [annotations::LAYER_PATHS, annotations::LAYER_COMPONENTS];
+    let length = |layer: &ImageLayer| -> usize {
+        let lists = lists.iter().filter_map(|key| layer.annotations.get(*key));
+        lists.map(String::len).sum()
     };
     let mut total: usize = layers.iter().map(length).sum();
     while total > MOST {
@@ -136,6 +139,8 @@ pub(super) fn limit_annotations(layers: &mut [ImageLayer]) {
             return;
         };
         total -= length(longest);
-        longest.annotations.remove(annotations::LAYER_PATHS);
+        for key in lists {
+            longest.annotations.remove(key);
+        }
     }
 }

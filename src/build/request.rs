@@ -7,6 +7,7 @@ use crate::blob::SyncMode;
 use crate::image::{Annotations, ConfigSpec, ImageName};
 use crate::layer::Codec;
 use crate::layout::OnWait;
+use crate::plan::{LayerPlan, Pins, Previous};
 use crate::source::{DirSource, GraphSource, NixSource};
 use crate::tree::Policy;
 
@@ -43,6 +44,13 @@ pub struct BuildRequest {
     pub annotations: Annotations,
     /// Name of the layering strategy, with or without its version.
     pub strategy: String,
+    /// Components that are asked to share a layer.
+    pub pins: Pins,
+    /// The plan of an earlier image, to stay close to.
+    pub previous: Option<Previous>,
+    /// Plans of images that this one is planned together with; if there are any, neither
+    /// `strategy` nor `previous` counts.
+    pub fleet: Vec<LayerPlan>,
     /// Most layers that the image may have, everything counted.
     pub max_layers: usize,
     /// How layers are stored.
@@ -79,6 +87,9 @@ impl Default for BuildRequest {
             config: ConfigSpec::default(),
             annotations: Annotations::new(),
             strategy: "popularity".to_owned(),
+            pins: Pins::default(),
+            previous: None,
+            fleet: Vec::new(),
             max_layers: 100,
             codec: Codec::Zstd(3),
             jobs: 1,

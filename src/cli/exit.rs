@@ -55,6 +55,18 @@ impl Failure {
         Self::new(ErrorKind::Io, format!("could not {action}")).because(source.to_string())
     }
 
+    /// Message and causes in one line, for what is only a warning in the end.
+    pub fn line(&self) -> String {
+        match self {
+            Self::Told(told) => {
+                let message = [&told.message].into_iter();
+                let all: Vec<&str> = message.chain(&told.causes).map(String::as_str).collect();
+                all.join(": ")
+            }
+            Self::Found | Self::Pipe => String::new(),
+        }
+    }
+
     /// Adds a cause, below those that are there.
     #[must_use]
     pub fn because(mut self, cause: impl Into<String>) -> Self {

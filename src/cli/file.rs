@@ -87,7 +87,7 @@ fn merge(mut flags: ImageArgs, mut file: ImageArgs) -> ImageArgs {
         paths graph store_prefix nix contents top exclude owner mode mtime xattrs
         env env_file entrypoint cmd user workdir label annotation expose volume stop_signal
         healthcheck platform arch author created config_json
-        max_layers strategy compression compat jobs cache no_cache cache_size sync
+        max_layers strategy layer layers_file previous fleet compression compat jobs cache no_cache cache_size sync
         output lock_timeout tag no_docker_manifest digestfile metadata_file
     }
 }
@@ -104,6 +104,7 @@ impl ImageArgs {
         let single = [
             &mut self.store_prefix,
             &mut self.config_json,
+            &mut self.layers_file,
             &mut self.cache,
             &mut self.digestfile,
             &mut self.metadata_file,
@@ -112,7 +113,8 @@ impl ImageArgs {
         for path in all.chain(single.into_iter().flatten()) {
             *path = started_at(base, path);
         }
-        for output in &mut self.output {
+        let images = self.previous.iter_mut().chain(&mut self.fleet);
+        for output in images.chain(&mut self.output) {
             *output = output_started_at(base, output);
         }
     }

@@ -222,6 +222,48 @@ pub struct ImageArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,
 
+    /// Put the components that match into a layer of this name; repeatable, the first is the lowest
+    ///
+    /// A glob with `/` is held against paths (`*` stops at `/`, `**` does not), one without against the names of
+    /// components and the last parts of their paths. Globs of the same name share the layer. Whatever the strategy, it
+    /// deals out the rest.
+    #[arg(long, value_name = "NAME=GLOB", help_heading = "Layers")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub layer: Vec<String>,
+
+    /// Read such layers from a file (TOML): `[[layer]]` with name, match, except, top, optional
+    ///
+    /// `match` and `except` are lists of globs; `top = true` puts the layer above all that the strategy deals out;
+    /// `optional = true` lets it match nothing.
+    #[arg(long, value_name = "FILE", help_heading = "Layers")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layers_file: Option<PathBuf>,
+
+    /// Stay close to the layers of an earlier image, or of what `plan --json` printed for it
+    ///
+    /// Components stay where they were; new ones go where an update costs least. If a fresh plan would be better by a
+    /// tenth, or if there is no such image or it was planned otherwise, the plan is made afresh and a warning says so.
+    #[arg(
+        long,
+        value_name = "[oci:|oci-archive:]IMAGE|PLAN",
+        help_heading = "Layers"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<PathBuf>,
+
+    /// Plan together with another image, so that what both contain is in shared layers; repeatable
+    ///
+    /// Takes what `plan --json` printed for that image (by any strategy), or the image itself. Give each image of the
+    /// fleet the plans of all others: then all agree. The strategy is `fleet@1`: components that the same images
+    /// contain share layers, which are split further as `balanced` does.
+    #[arg(
+        long,
+        value_name = "PLAN|[oci:|oci-archive:]IMAGE",
+        help_heading = "Layers"
+    )]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fleet: Vec<PathBuf>,
+
     /// Layer compression: none, gzip[:1-12], zstd[:1-22]
     ///
     /// Default: zstd:3; none if any output is a docker-archive; gzip with --compat docker20.

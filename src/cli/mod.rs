@@ -5,6 +5,7 @@ mod build;
 mod cache;
 mod completions;
 mod config;
+mod earlier;
 mod exit;
 mod file;
 mod image_args;

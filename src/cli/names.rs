@@ -122,7 +122,7 @@ fn directory(text: &Path) -> PathBuf {
 }
 
 /// `[oci:]DIR[:TAG|@DIGEST]` → the directory, and the name as the layout resolves it.
-fn reference(text: &Path) -> Result<(PathBuf, Option<String>), Failure> {
+pub fn reference(text: &Path) -> Result<(PathBuf, Option<String>), Failure> {
     let path = directory(text);
     let bytes = path.as_os_str().as_bytes();
     let digest = bytes

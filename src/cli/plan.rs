@@ -19,7 +19,14 @@ pub fn run(args: &Plan, context: &Context) -> Done {
         return report::print(&file::print(&image)?);
     }
     let request = request::build(&image, Vec::new(), context.on_wait())?;
-    let Planned { closure, plan } = plywood::build::plan(&request)?;
+    let Planned {
+        closure,
+        plan,
+        warnings,
+    } = plywood::build::plan(&request)?;
+    for text in &warnings {
+        context.warn(text);
+    }
     if let Some(path) = &args.explain {
         return report::print(&explain(&closure, &plan, path)?);
     }

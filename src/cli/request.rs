@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use super::args::ImageArgs;
 use super::exit::Failure;
 use super::values::{bytes, choice, date, owner, seconds};
-use super::{config, outputs, sources};
+use super::{config, earlier, outputs, sources};
 
 /// The request that the arguments amount to; `outputs` are those of [`outputs::outputs`], none for a plan.
 ///
@@ -29,10 +29,14 @@ pub fn build(
     let epoch = source_date_epoch()?;
     let names: Result<Vec<_>, _> = args.tag.iter().map(|tag| ImageName::parse(tag)).collect();
     let defaults = BuildRequest::default();
+    let config = config::spec(args, epoch)?;
     Ok(BuildRequest {
+        pins: earlier::pins(args)?,
+        previous: earlier::previous(args, config.platform.as_ref()),
+        fleet: earlier::fleet(args, config.platform.as_ref())?,
         policy: policy(args, epoch)?,
         annotations: config::annotations(args)?,
-        config: config::spec(args, epoch)?,
+        config,
         codec: outputs::codec(args, &outputs)?,
         jobs: jobs(args.jobs),
         sync: sync(args.sync.as_deref())?,

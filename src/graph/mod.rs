@@ -96,6 +96,17 @@ impl Graph {
         })
     }
 
+    /// A graph without edges.
+    pub fn unconnected(mut paths: Vec<String>) -> Self {
+        paths.sort_unstable();
+        paths.dedup();
+        Self {
+            starts: vec![0; paths.len() + 1],
+            edges: Vec::new(),
+            paths,
+        }
+    }
+
     /// How many nodes there are.
     pub fn len(&self) -> usize {
         self.paths.len()

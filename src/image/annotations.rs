@@ -29,6 +29,10 @@ pub const LAYER_KIND: &str = "dev.plywood.layer.kind";
 /// On a layer's descriptor: the paths of its components, as a JSON list.
 pub const LAYER_PATHS: &str = "dev.plywood.layer.paths";
 
+/// On a layer's descriptor: the identities of its components over their versions, as a JSON
+/// list in the order of the paths; only if they are not told by the paths.
+pub const LAYER_COMPONENTS: &str = "dev.plywood.layer.components";
+
 /// Keys that the specification defines; all others under its domain are reserved.
 const PREDEFINED: [&str; 14] = [
     "authors",

@@ -29,6 +29,12 @@ pub enum PlanError {
         /// What is wrong and where.
         reason: String,
     },
+    /// An image that does not say how it was planned, or not as plywood does.
+    #[error("{reason}")]
+    Unsaid {
+        /// What is missing, and on which layer.
+        reason: String,
+    },
     /// Pinned layers that leave no room.
     #[error(
         "{pins} pinned and volatile layers{} do not fit into {room}",
@@ -79,7 +85,10 @@ impl PlanError {
             Self::NoRoom { .. } | Self::UnknownStrategy { .. } | Self::TooManyPins { .. } => {
                 ErrorKind::Usage
             }
-            Self::Malformed { .. } | Self::Pin { .. } | Self::Unmatched { .. } => ErrorKind::Input,
+            Self::Malformed { .. }
+            | Self::Unsaid { .. }
+            | Self::Pin { .. }
+            | Self::Unmatched { .. } => ErrorKind::Input,
         }
     }
 
@@ -97,7 +106,10 @@ impl PlanError {
                  `optional = true` in a layers file lets it match nothing"
                     .into(),
             ),
-            Self::UnknownStrategy { .. } | Self::Malformed { .. } | Self::Pin { .. } => None,
+            Self::UnknownStrategy { .. }
+            | Self::Malformed { .. }
+            | Self::Unsaid { .. }
+            | Self::Pin { .. } => None,
         }
     }
 }

@@ -8,20 +8,20 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::items::{Group, Items};
-use super::{LayerPlan, Limits, Pins, PlanError, Special, balanced};
-use crate::graph::NodeId;
+use super::items::{Facts, Group, Items};
+use super::{LayerKind, LayerPlan, Limits, Member, Pins, PlanError, PlanLayer, Special, balanced};
+use crate::graph::{Graph, NodeId};
 
 /// Name and version, as plans have it.
 const NAME: &str = "fleet@1";
 
-/// Makes the plans of several images, in their order; pins hold for each of them.
+/// Makes the plans of several images, in their order.
 ///
 /// # Errors
 /// As [`draw`](super::draw), for the first image that does not fit.
-pub fn fleet(images: Vec<(Items<'_>, Limits)>, pins: &Pins) -> Result<Vec<LayerPlan>, PlanError> {
+pub fn fleet(images: Vec<(Items<'_>, Limits, &Pins)>) -> Result<Vec<LayerPlan>, PlanError> {
     let mut ships = Vec::new();
-    for (items, limits) in images {
+    for (items, limits, pins) in images {
         let special = Special::take(&items, pins, limits.room()?)?;
         ships.push(Ship {
             items,
@@ -44,6 +44,72 @@ pub fn fleet(images: Vec<(Items<'_>, Limits)>, pins: &Pins) -> Result<Vec<LayerP
         });
     }
     Ok(plans)
+}
+
+/// An image that another one is planned together with, as its own plan has it.
+///
+/// Only what a strategy dealt out is of interest: its other layers stay what they are.
+#[derive(Clone, Debug)]
+pub struct Sibling {
+    graph: Graph,
+    members: Vec<Member>,
+    limits: Limits,
+}
+
+impl Sibling {
+    /// What the plan knows, and what it does not know of paths that both images have, as
+    /// `items` has it; a limit that is not known is `max_layers`.
+    pub fn new(plan: &LayerPlan, items: &Items<'_>, max_layers: usize) -> Self {
+        let is_dealt = |layer: &&PlanLayer| layer.kind.is_dealt();
+        let dealt = plan.layers.iter().filter(is_dealt);
+        let mut members: Vec<Member> = dealt
+            .flat_map(|layer| &layer.members)
+            .map(|member| completed(member, items))
+            .collect();
+        members.sort_by(|a, b| a.path.cmp(&b.path));
+        let last = |layer: &PlanLayer| layer.kind == LayerKind::Customisation;
+        let customisation = plan.layers.iter().any(last);
+        let special = |layer: &&PlanLayer| !layer.kind.is_dealt() && !last(layer);
+        let base_layers = plan.layers.iter().filter(special).count();
+        let max_layers = match plan.max_layers {
+            0 => max_layers,
+            known => known,
+        };
+        Self {
+            graph: Graph::unconnected(members.iter().map(|m| m.path.clone()).collect()),
+            members,
+            limits: Limits {
+                max_layers: max_layers.max(base_layers + 2),
+                base_layers,
+                customisation,
+            },
+        }
+    }
+
+    /// As [`fleet`] takes it.
+    pub fn ship(&self) -> (Items<'_>, Limits) {
+        let facts = self.members.iter().map(|member| Facts {
+            name: member.name.as_deref(),
+            size: member.size,
+            hash: member.hash.as_deref(),
+            volatile: false,
+        });
+        (Items::new(&self.graph, facts.collect()), self.limits)
+    }
+}
+
+fn completed(member: &Member, items: &Items<'_>) -> Member {
+    let known = items.graph.find(&member.path).map(|node| items.facts(node));
+    let Facts {
+        name, size, hash, ..
+    } = known.unwrap_or_default();
+    Member {
+        path: member.path.clone(),
+        name: member.name.clone().or(name.map(str::to_owned)),
+        size: member.size.or(size),
+        hash: member.hash.clone().or(hash.map(str::to_owned)),
+        popularity: None,
+    }
 }
 
 /// One image of the fleet.

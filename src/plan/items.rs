@@ -83,11 +83,14 @@ impl<'a> Items<'a> {
     }
 
     fn member(&self, node: NodeId) -> Member {
-        let Facts { name, size, .. } = self.facts(node);
+        let Facts {
+            name, size, hash, ..
+        } = self.facts(node);
         Member {
             path: self.graph.path(node).to_owned(),
             name: name.map(str::to_owned),
             size,
+            hash: hash.map(str::to_owned),
             popularity: self
                 .ranking
                 .as_ref()

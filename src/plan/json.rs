@@ -34,6 +34,8 @@ struct MemberShape {
     name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hash: Option<String>,
 }
 
 impl LayerPlan {
@@ -118,6 +120,7 @@ impl From<&Member> for MemberShape {
             path,
             name,
             size,
+            hash,
             popularity,
         } = member.clone();
         match popularity {
@@ -126,12 +129,14 @@ impl From<&Member> for MemberShape {
                 popularity: Some(count.to_string()),
                 name: None,
                 size: None,
+                hash: None,
             },
             None => Self {
                 path,
                 popularity: None,
                 name,
                 size,
+                hash,
             },
         }
     }
@@ -160,6 +165,7 @@ impl TryFrom<MemberShape> for Member {
             path,
             name,
             size,
+            hash,
             popularity,
         } = shape;
         let number = |text: String| {
@@ -171,6 +177,7 @@ impl TryFrom<MemberShape> for Member {
             path,
             name,
             size,
+            hash,
             popularity,
         })
     }

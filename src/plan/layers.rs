@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct LayerPlan {
     /// Name and version of the strategy, `popularity@1`.
     pub strategy: String,
-    /// The limit that the plan was made for; base layers and customisation included.
+    /// The limit that the plan was made for; base layers and customisation included. 0 if it
+    /// is not known any more.
     pub max_layers: usize,
     /// Lowest first.
     pub layers: Vec<PlanLayer>,
@@ -35,6 +36,8 @@ pub struct Member {
     pub name: Option<String>,
     /// Size in bytes, where its source states one.
     pub size: Option<u64>,
+    /// Of its content, where its source states one.
+    pub hash: Option<String>,
     /// Its popularity, where the strategy counts one.
     pub popularity: Option<BigUint>,
 }
@@ -80,6 +83,11 @@ impl LayerKind {
         [Base, Pinned, Single, Bin, Rest, Volatile, Customisation]
             .into_iter()
             .find(|k| k.name() == name)
+    }
+
+    /// Whether a strategy decided what is in it.
+    pub fn is_dealt(self) -> bool {
+        matches!(self, Self::Single | Self::Bin | Self::Rest)
     }
 
     /// Why such a layer exists, for people.

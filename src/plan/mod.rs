@@ -15,6 +15,7 @@ mod layers;
 mod pins;
 mod popularity;
 mod previous;
+mod said;
 mod size;
 mod strategy;
 
@@ -24,11 +25,12 @@ use crate::graph::{Graph, NodeId};
 use crate::rank::{self, Ranking};
 
 pub use error::PlanError;
-pub use fleet::fleet;
+pub use fleet::{Sibling, fleet};
 pub use items::{Facts, Items};
 pub use layers::{LayerKind, LayerPlan, Member, Place, PlanLayer};
 pub use pins::Pins;
 pub use previous::Previous;
+pub use said::Said;
 pub use strategy::Strategy;
 
 use items::Group;

@@ -53,41 +53,6 @@ impl Previous {
         self
     }
 
-    /// From what an image says of its plan: name and version of the strategy, and for each
-    /// layer its [kind](LayerKind::name) and a JSON list of its components' names or paths;
-    /// nothing for layers that no plan made.
-    ///
-    /// Never fails: an image without a plan, or with a foreign one, leads to a fresh plan and
-    /// a warning.
-    pub fn from_annotations<'a>(
-        strategy: Option<&str>,
-        layers: impl IntoIterator<Item = Option<(&'a str, &'a str)>>,
-    ) -> Self {
-        let Some(strategy) = strategy else {
-            return Self::unusable("the previous image does not say how it was planned".into());
-        };
-        let said = layers
-            .into_iter()
-            .enumerate()
-            .filter_map(|(i, said)| Some((i + 1, said?)));
-        let read = said.map(|(number, (kind, list))| {
-            layer(kind, list).ok_or_else(|| {
-                format!("layer {number} of the previous image says nothing that plywood wrote")
-            })
-        });
-        match read.collect::<Result<Vec<_>, String>>() {
-            Ok(layers) => {
-                let strategy = Some(strategy.to_owned());
-                Self {
-                    strategy,
-                    layers: dealt(layers),
-                    unusable: None,
-                }
-            }
-            Err(reason) => Self::unusable(reason),
-        }
-    }
-
     /// Nothing to keep, for a reason that the warning will give.
     pub fn unusable(reason: String) -> Self {
         Self {
@@ -139,16 +104,10 @@ impl Previous {
 fn dealt(
     layers: impl IntoIterator<Item = (LayerKind, Vec<String>)>,
 ) -> Vec<(LayerKind, Vec<String>)> {
-    let is_dealt = |kind| matches!(kind, LayerKind::Single | LayerKind::Bin | LayerKind::Rest);
     layers
         .into_iter()
-        .filter(|(kind, names)| is_dealt(*kind) && !names.is_empty())
+        .filter(|(kind, names)| kind.is_dealt() && !names.is_empty())
         .collect()
-}
-
-fn layer(kind: &str, list: &str) -> Option<(LayerKind, Vec<String>)> {
-    let names: Vec<String> = serde_json::from_str(list).ok()?;
-    Some((LayerKind::parse(kind)?, names))
 }
 
 /// A layer of the earlier plan and what is in it now.

@@ -18,11 +18,11 @@ fn image(components: &[(u32, u64)]) -> Closure {
 }
 
 fn plans(images: &[Closure], max: usize) -> Vec<LayerPlan> {
-    let images: Vec<(Items<'_>, Limits)> = images
+    let pins = Pins::default();
+    let images = images
         .iter()
-        .map(|image| (items(image), limits(max)))
-        .collect();
-    fleet(images, &Pins::default()).unwrap()
+        .map(|image| (items(image), limits(max), &pins));
+    fleet(images.collect()).unwrap()
 }
 
 /// Bytes of all different layers, and of all different components.
@@ -90,6 +90,39 @@ fn shares_that_do_not_fit_are_stored_twice_the_small_first() {
     assert_eq!(of(0), ["/c/1", "/c/11 /c/2"]);
     assert_eq!(of(1), ["/c/1", "/c/12 /c/3"]);
     assert_eq!(of(2), ["/c/3", "/c/13 /c/2"]);
+}
+
+/// Each image alone knows the others by their plans; together they plan as one would.
+#[test]
+fn siblings_are_known_by_their_plans() {
+    let images = [
+        image(&[(1, 100), (2, 10), (3, 50), (11, 1)]),
+        image(&[(1, 100), (3, 50), (12, 1)]),
+        image(&[(2, 10), (3, 50), (13, 1)]),
+    ];
+    let pins = Pins::default();
+    let alone = |i: usize, strategy| {
+        let request = Request::new(strategy, limits(4));
+        draw(items(&images[i]), &request).unwrap().0
+    };
+    let together = |i: usize, strategy| {
+        let others = (0..3).filter(|other| *other != i);
+        let siblings: Vec<Sibling> = others
+            .map(|other| Sibling::new(&alone(other, strategy), &items(&images[i]), 4))
+            .collect();
+        let mut ships = vec![(items(&images[i]), limits(4), &pins)];
+        ships.extend(siblings.iter().map(|sibling| {
+            let (items, limits) = sibling.ship();
+            (items, limits, &pins)
+        }));
+        fleet(ships).unwrap().remove(0)
+    };
+    let all = plans(&images, 4);
+    for (i, plan) in all.iter().enumerate() {
+        assert_eq!(*plan, together(i, Strategy::Balanced1));
+        // These plans know paths only; what this image has of them it knows itself.
+        assert_eq!(*plan, together(i, Strategy::Popularity1));
+    }
 }
 
 #[test]

@@ -123,43 +123,51 @@ fn mismatches_warn_and_never_fail() {
     );
 }
 
-/// What an image keeps of a plan: kinds and lists of names.
-fn said(plan: &LayerPlan) -> Vec<(&'static str, String)> {
-    let list = |layer: &PlanLayer| {
-        let names: Vec<&str> = layer.members.iter().map(Member::identity).collect();
-        (layer.kind.name(), serde_json::to_string(&names).unwrap())
+/// What an image keeps of a plan.
+fn said(plan: &LayerPlan) -> Vec<(&'static str, Option<String>, Option<String>)> {
+    let said = |layer: &PlanLayer| {
+        let components = layer.said_components(|_| None);
+        (layer.kind.name(), layer.said_paths(), components)
     };
-    plan.layers.iter().map(list).collect()
+    plan.layers.iter().map(said).collect()
 }
 
-fn read(strategy: Option<&str>, layers: &[(&'static str, String)]) -> Previous {
+fn read(
+    strategy: Option<&str>,
+    layers: &[(&'static str, Option<String>, Option<String>)],
+) -> Result<Previous, PlanError> {
+    let said = |(kind, paths, components): &(&'static str, Option<String>, Option<String>)| Said {
+        kind,
+        paths: paths.clone().map(|text| &*text.leak()),
+        components: components.clone().map(|text| &*text.leak()),
+    };
     // One layer more that is none of ours.
-    let layers = layers
-        .iter()
-        .map(|(kind, list)| Some((*kind, list.as_str())))
-        .chain([None]);
-    Previous::from_annotations(strategy, layers)
+    let layers = layers.iter().map(|layer| Some(said(layer))).chain([None]);
+    LayerPlan::from_annotations(strategy, layers, |_| None).map(|plan| Previous::from_plan(&plan))
 }
 
 #[test]
 fn an_image_keeps_its_plan() {
     let plan = fresh(&loose(&some(40)), 17);
     assert_eq!(
-        read(Some("balanced@1"), &said(&plan)),
+        read(Some("balanced@1"), &said(&plan)).unwrap(),
         Previous::from_plan(&plan)
     );
+    let path = |layer: &PlanLayer| layer.members.first().map(|m| m.path.clone());
+    let derived = |_: &str| plan.layers[0].members[0].name.clone();
+    assert!(path(&plan.layers[0]).is_some());
+    assert_eq!(plan.layers[0].said_components(derived), None);
 }
 
 #[test]
 fn paths_are_as_good_as_names() {
     let closure = loose(&some(40));
     let plan = fresh(&closure, 17);
-    let paths = |layer: &PlanLayer| {
-        let paths: Vec<&str> = layer.members.iter().map(|m| m.path.as_str()).collect();
-        (layer.kind.name(), serde_json::to_string(&paths).unwrap())
-    };
-    let paths: Vec<_> = plan.layers.iter().map(paths).collect();
-    let previous = Some(read(Some("balanced@1"), &paths));
+    let mut paths = said(&plan);
+    for (_, _, components) in &mut paths {
+        *components = None;
+    }
+    let previous = Some(read(Some("balanced@1"), &paths).unwrap());
     let request = Request {
         previous,
         ..Request::new(Balanced1, limits(17))
@@ -168,30 +176,42 @@ fn paths_are_as_good_as_names() {
 }
 
 #[test]
-fn foreign_annotations_lead_to_a_fresh_plan() {
-    let closure = loose(&some(9));
-    let plan = fresh(&closure, 5);
-    let warning = |previous| {
-        let request = Request {
-            previous: Some(previous),
-            ..Request::new(Balanced1, limits(5))
-        };
-        let (made, warnings) = draw(items(&closure), &request).unwrap();
-        assert_eq!(made, plan);
-        warnings.join("\n")
-    };
+fn foreign_annotations_are_no_plan() {
     assert_eq!(
-        warning(read(None, &[])),
-        "the previous image does not say how it was planned: the plan is made afresh"
+        read(None, &[]).unwrap_err().to_string(),
+        "the image does not say how it was planned"
     );
-    let foreign = [("single", "[]".to_owned()), ("single", "{}".to_owned())];
-    let kinds = [("single", "[]".to_owned()), ("what", "[]".to_owned())];
-    for layers in [foreign, kinds] {
+    let single = |paths: &str, components: Option<&str>| {
+        let text = |text: &str| text.to_owned();
+        ("single", Some(text(paths)), components.map(text))
+    };
+    let good = single("[\"/a\"]", None);
+    for bad in [
+        single("{}", None),
+        single("[\"/a\"]", Some("[]")),
+        single("[\"/a\"]", Some("[1]")),
+        ("what", Some("[]".to_owned()), None),
+        ("bin", None, None),
+    ] {
         assert_eq!(
-            warning(read(Some("balanced@1"), &layers)),
-            "layer 2 of the previous image says nothing that plywood wrote: the plan is made afresh"
+            read(Some("balanced@1"), &[good.clone(), bad])
+                .unwrap_err()
+                .to_string(),
+            "layer 2 of the image says nothing that plywood wrote"
         );
     }
+}
+
+#[test]
+fn nothing_usable_leads_to_a_fresh_plan() {
+    let closure = loose(&some(9));
+    let request = Request {
+        previous: Some(Previous::unusable("there is none".into())),
+        ..Request::new(Balanced1, limits(5))
+    };
+    let (made, warnings) = draw(items(&closure), &request).unwrap();
+    assert_eq!(made, fresh(&closure, 5));
+    assert_eq!(warnings, ["there is none: the plan is made afresh"]);
 }
 
 proptest! {

@@ -238,10 +238,11 @@ fn large_plans() {
         clock.elapsed()
     );
     let clock = std::time::Instant::now();
-    let images: Vec<(Items<'_>, Limits)> = (0..8).map(|_| (items(&closure), limits(120))).collect();
+    let pins = Pins::default();
+    let images = (0..8).map(|_| (items(&closure), limits(120), &pins));
     println!(
         "fleet of {}: {:?}",
-        fleet(images, &Pins::default()).unwrap().len(),
+        fleet(images.collect()).unwrap().len(),
         clock.elapsed()
     );
 }

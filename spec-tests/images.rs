@@ -62,7 +62,7 @@ pub fn descriptions(folder: &str) -> Vec<Description> {
     let cases = files.flat_map(|entry| {
         let text = fs::read_to_string(entry.path()).unwrap();
         let file: File =
-            toml::from_str(&text).unwrap_or_else(|e| panic!("{:?}: {e}", entry.path()));
+            toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", entry.path().display()));
         file.case
     });
     cases.collect()

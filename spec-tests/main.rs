@@ -24,6 +24,7 @@ mod inside;
 mod layers;
 mod layout;
 mod layout_ops;
+mod properties;
 mod readme;
 mod rooms;
 mod trees;

@@ -140,7 +140,9 @@ fn put(block: &mut [u8; 512], start: usize, bytes: &[u8]) {
 
 fn record(keyword: &str, value: &str) -> String {
     let bare = keyword.len() + value.len() + 3;
-    let length = (bare..).find(|n| n.to_string().len() + bare == *n).unwrap();
+    let length = (bare..bare + 20)
+        .find(|n| n.to_string().len() + bare == *n)
+        .unwrap();
     format!("{length} {keyword}={value}\n")
 }
 

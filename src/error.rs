@@ -56,6 +56,9 @@ pub enum Error {
     /// Sending an image somewhere.
     #[error(transparent)]
     Target(#[from] crate::target::TargetError),
+    /// Looking inside an image.
+    #[error(transparent)]
+    View(#[from] crate::check::ViewError),
 }
 
 macro_rules! each_room {
@@ -72,6 +75,7 @@ macro_rules! each_room {
             Error::Image($e) => $call,
             Error::Layout($e) => $call,
             Error::Target($e) => $call,
+            Error::View($e) => $call,
         }
     };
 }

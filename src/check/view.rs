@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use crate::blob::{BlobStore, Descriptor, Digest, Hasher};
+use crate::error::ErrorKind;
 use crate::fault::Fault;
 use crate::image::{Image, ImageError};
 use crate::layer::read::{Decompressor, TarReader, decompress, fault_of, tar_limit};
@@ -83,6 +84,27 @@ pub enum ViewError {
         /// What it is.
         what: &'static str,
     },
+}
+
+impl ViewError {
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Blob(error) => error.kind(),
+            Self::Image(error) => error.kind(),
+            Self::Layer { .. } | Self::Io { .. } => ErrorKind::Invalid,
+            Self::NoLayer { .. } | Self::Missing { .. } | Self::NotAFile { .. } => ErrorKind::Usage,
+        }
+    }
+
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Blob(error) => error.hint(),
+            Self::Image(error) => error.hint(),
+            Self::Layer { .. } => Some("`plywood verify` lists all faults of an image".to_owned()),
+            Self::Missing { .. } => Some("`plywood ls` lists what there is".to_owned()),
+            _ => None,
+        }
+    }
 }
 
 type Layer<'s> = TarReader<Decompressor<Box<dyn Read + Send + 's>>>;

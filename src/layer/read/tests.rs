@@ -138,6 +138,7 @@ fn archives_that_do_not_end_well() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_fault_has_its_rule() {
     let d = || plain("d/", b'5');
     let file = |name: &str| plain(name, b'0');
@@ -149,7 +150,7 @@ fn each_fault_has_its_rule() {
         (
             88,
             vec![member("a", b'0', b"", |b| {
-                b[265..269].copy_from_slice(b"root")
+                b[265..269].copy_from_slice(b"root");
             })],
         ),
         (89, vec![plain("a", b'S')]),
@@ -194,7 +195,7 @@ fn each_fault_has_its_rule() {
         (
             99,
             vec![member("a", b'0', b"", |b| {
-                b[257..265].copy_from_slice(b"ustar  \0")
+                b[257..265].copy_from_slice(b"ustar  \0");
             })],
         ),
         (
@@ -221,7 +222,7 @@ fn each_fault_has_its_rule() {
         (
             103,
             vec![member("a", b'0', b"", |b| {
-                b[100..107].copy_from_slice(b"0100644")
+                b[100..107].copy_from_slice(b"0100644");
             })],
         ),
         (104, vec![plain("a", b'3')]),
@@ -268,7 +269,7 @@ fn reads_what_the_tar_crate_writes() {
 fn deep_paths_stay_cheap() {
     let deep = "d/".repeat(2000);
     let many: Vec<_> = (0..200)
-        .map(|i| vec![pax(&[("path", &format!("{deep}{i}"))]), plain("x", b'0')].concat())
+        .map(|i| [pax(&[("path", &format!("{deep}{i}"))]), plain("x", b'0')].concat())
         .collect();
     let (entries, rules) = read(&archive(&many));
     assert_eq!(entries.len(), 200);

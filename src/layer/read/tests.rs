@@ -37,7 +37,7 @@ fn pax(records: &[(&str, &str)]) -> Vec<u8> {
 
 fn pax_record(keyword: &str, value: &str) -> String {
     let bare = keyword.len() + value.len() + 3;
-    let length = (bare + 1..)
+    let length = (bare + 1..bare + 20)
         .find(|n| n.to_string().len() + bare == *n)
         .unwrap();
     format!("{length} {keyword}={value}\n")

@@ -345,7 +345,7 @@ fn a_damaged_blob_is_noticed_and_rewritten() {
                 .open(p)
                 .unwrap()
                 .set_len(5)
-                .unwrap()
+                .unwrap();
         }),
         ("empty", |p| fs::write(p, b"").unwrap()),
         ("longer", |p| {
@@ -440,7 +440,7 @@ fn a_recorded_blob_is_not_read_again_until_it_is_touched() {
     let root = home.path().join("store");
     let store = |ledger| DirStore::create_or_open(&root, SyncMode::Full, ledger).unwrap();
     let first = store(Arc::new(Ledger::load(&records)));
-    let descriptor = put(&first, "a/b", &[7; 100_000]);
+    let descriptor = put(&first, "a/b", &vec![7; 100_000]);
     // Nothing is recorded in the tick of the file system's clock in which it was written.
     std::thread::sleep(Duration::from_millis(30));
     first.remember();
@@ -534,7 +534,7 @@ fn a_blob_that_is_dropped_leaves_nothing() {
     let home = tempfile::tempdir().unwrap();
     let layout = open(home.path());
     let mut writer = layout.blobs().create().unwrap();
-    writer.write(&[0; 1_000_000]).unwrap();
+    writer.write(&vec![0; 1_000_000]).unwrap();
     drop(writer);
     assert_eq!(names(home.path()), ["blobs", "oci-layout"]);
     assert!(blobs(home.path()).is_empty());
@@ -591,7 +591,7 @@ fn waiting_ends() {
     let options = WriteOptions {
         lock_timeout: Some(Duration::from_millis(700)),
         on_wait: Some(Arc::new(move |text: &str| {
-            sink.lock().unwrap().push(text.to_owned())
+            sink.lock().unwrap().push(text.to_owned());
         })),
         ..quick()
     };
@@ -644,7 +644,7 @@ fn copies_verify_and_skip_what_is_there() {
     assert_eq!(fs::metadata(&blob).unwrap().ino(), inode);
 
     let c = open(&home.path().join("c"));
-    let layer = closure(b.blobs(), &[entry.descriptor.clone()])
+    let layer = closure(b.blobs(), std::slice::from_ref(&entry.descriptor))
         .unwrap()
         .remove(0);
     let path = b.blobs().path_of(&layer.digest);

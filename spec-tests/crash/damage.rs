@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::{Scene, Start, long, tool};
+use super::{Scene, Start, long, set_cache, tool};
 
 type Damage = (&'static str, fn(&Path));
 
@@ -75,7 +75,7 @@ fn of_every_kind_to_every_blob() {
                 continue;
             }
             // With a cache, the records of what was hashed are about as well.
-            scene.cache(&layout, turn % 2 == 0);
+            set_cache(&layout, turn % 2 == 0);
             scene.prepare(&layout, Start::Old);
             scene.must(&layout, "new");
             let blob = &blobs(&layout)[number];
@@ -102,7 +102,7 @@ fn to_the_cache_is_no_matter() {
     let scene = Scene::new();
     let layout = scene.at("layout");
     for number in 0..if long() { 40 } else { 8 } {
-        scene.cache(&layout, true);
+        set_cache(&layout, true);
         scene.prepare(&layout, Start::Old);
         scene.must(&layout, "new");
         let files = walkdir::WalkDir::new(scene.at("cache"))

@@ -79,9 +79,8 @@ fn fill(ballast: &Path, back: u64) {
     let mut file = fs::File::create(ballast).unwrap();
     let mut size = 1 << 16;
     while size > 0 {
-        match file.write(&vec![1; size]) {
-            Ok(_) => {}
-            Err(_) => size /= 2,
+        if file.write_all(&vec![1; size]).is_err() {
+            size /= 2;
         }
     }
     let length = file.metadata().unwrap().len();

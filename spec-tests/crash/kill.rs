@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::{Scene, Start, assert_same, long, next, snapshot, tool};
+use super::{Scene, Start, assert_same, long, next, set_cache, snapshot, tool};
 use crate::kit::skipped;
 
 #[test]
@@ -24,9 +24,9 @@ fn at_random_instants() {
         };
         scene.prepare(&layout, start);
         if round % 10 == 0 {
-            scene.cache(&layout, round % 20 == 0);
+            set_cache(&layout, round % 20 == 0);
         }
-        let delay = whole.mul_f64((next(&mut state) % 1000) as f64 / 900.0);
+        let delay = whole * u32::try_from(next(&mut state) % 1000).unwrap() / 900;
         killed += usize::from(kill_after(&scene, &layout, delay));
         scene.assert_recovers(&layout, start);
     }

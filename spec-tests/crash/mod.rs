@@ -159,15 +159,6 @@ impl Scene {
         self.command(before, layout, tag).output().unwrap()
     }
 
-    /// From now on there is a cache beside the layout, or there is not; an empty one.
-    pub fn cache(&self, layout: &Path, wanted: bool) {
-        let cache = layout.with_file_name("cache");
-        let _ = fs::remove_dir_all(&cache);
-        if wanted {
-            fs::create_dir(&cache).unwrap();
-        }
-    }
-
     /// Builds, which must go well: the digest.
     pub fn must(&self, layout: &Path, tag: &str) -> String {
         let ran = self.run(&[], layout, tag);
@@ -194,7 +185,7 @@ impl Scene {
             if let Some(wanted) = self.digests.get(entry.ref_name().unwrap()) {
                 assert_eq!(entry.descriptor.digest.to_string(), *wanted);
             }
-            for blob in closure(layout.blobs(), &[entry.descriptor.clone()]).unwrap() {
+            for blob in closure(layout.blobs(), std::slice::from_ref(&entry.descriptor)).unwrap() {
                 read_all(layout.blobs(), &blob, u64::MAX).unwrap();
             }
         }
@@ -215,7 +206,7 @@ impl Scene {
     /// Another program finds the images as well: now and then, because it takes its time.
     fn ask_skopeo(&self, layout: &Path, tags: &[&str]) {
         static TURN: AtomicUsize = AtomicUsize::new(0);
-        if TURN.fetch_add(1, Ordering::Relaxed) % 20 != 0 {
+        if !TURN.fetch_add(1, Ordering::Relaxed).is_multiple_of(20) {
             return;
         }
         if !tool("skopeo", &["--version"]) {
@@ -275,6 +266,15 @@ pub fn told(ran: &Output) -> String {
         String::from_utf8_lossy(out),
         String::from_utf8_lossy(err)
     )
+}
+
+/// From now on there is a cache beside the layout, or there is not; an empty one.
+pub fn set_cache(layout: &Path, wanted: bool) {
+    let cache = layout.with_file_name("cache");
+    let _ = fs::remove_dir_all(&cache);
+    if wanted {
+        fs::create_dir(&cache).unwrap();
+    }
 }
 
 pub fn copy(from: &Path, to: &Path) {

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::{Mount, Scene, Start, copy, long, next, snapshot, tool};
+use super::{Mount, Scene, Start, copy, long, next, set_cache, snapshot, tool};
 use crate::kit::skipped;
 
 /// `EXT4_IOC_SHUTDOWN` with `EXT4_GOING_FLAGS_NOLOGFLUSH`: not even the journal is flushed.
@@ -96,7 +96,7 @@ fn cut_again_and_again(scene: &Scene, clean: &Path, options: &str) -> bool {
         ));
         let mount = Mount::new(&["-o", options, image], &disk).unwrap();
         // A cache on the same disk suffers with the layout.
-        scene.cache(&layout, round % 4 < 2);
+        set_cache(&layout, round % 4 < 2);
         if round % 4 < 2 {
             scene.must(&disk.join("warm"), "new");
         }

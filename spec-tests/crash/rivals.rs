@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use plywood::layout::{Layout, LayoutError};
 
-use super::{Scene, Start, long, tool};
+use super::{Scene, Start, long, set_cache, tool};
 
 #[test]
 fn sixteen_writers() {
@@ -15,7 +15,7 @@ fn sixteen_writers() {
     for start in [Start::Nothing, Start::Old] {
         let layout = scene.at("layout");
         scene.prepare(&layout, start);
-        scene.cache(&layout, start == Start::Old);
+        set_cache(&layout, start == Start::Old);
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| read_on(&layout, start, &done));

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::adopt::Trust;
 use super::folder::{Folder, Found, failed};
 use super::ledger::{Ledger, Stamp};
 use super::store::{COPY_BUFFER, copy_stream, unreadable};
@@ -26,7 +27,7 @@ pub struct DirStore {
     blobs: Folder,
     sha256: OnceLock<Folder>,
     sha512: OnceLock<Folder>,
-    writes: Option<SyncMode>,
+    pub(super) writes: Option<SyncMode>,
     unnamed: AtomicBool,
     ledger: Arc<Ledger>,
     /// What was written or hashed here, and how it looked then.
@@ -41,15 +42,6 @@ pub enum SyncMode {
     Full,
     /// Leave it to the operating system, except where something whole is replaced.
     None,
-}
-
-/// Whether the bytes of a file that is adopted are known to be right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
-    /// The caller has hashed them.
-    Vouched,
-    /// Nobody has: they are hashed.
-    Hash,
 }
 
 impl DirStore {
@@ -118,75 +110,6 @@ impl DirStore {
     pub fn path_of(&self, digest: &Digest) -> PathBuf {
         let home = self.blobs.path_of(digest.algorithm().name());
         home.join(digest.hex())
-    }
-
-    /// Takes over a file's bytes as a blob: cloned where the file system can, else copied.
-    ///
-    /// # Errors
-    /// [`BlobError::Damaged`] if they are not those of the descriptor, as far as `trust` has them
-    /// looked at; [`BlobError::Io`].
-    pub fn adopt(&self, from: &File, wanted: &Descriptor, trust: Trust) -> Result<(), BlobError> {
-        let home = self.home(wanted.digest.algorithm())?;
-        let mut temporary = self.temporary(home)?;
-        copy_file(from, &mut temporary, wanted)?;
-        if trust == Trust::Hash {
-            let reading = |source| unreadable(&wanted.digest, source);
-            temporary.file.rewind().map_err(reading)?;
-            drain(&mut Verifying::new(&temporary.file, wanted), wanted)?;
-        }
-        self.install(temporary, wanted)
-    }
-
-    /// Takes over a sound blob of another directory, without copying its bytes if that
-    /// can be: cloned, else under a second name if it is a file of this user that
-    /// nobody else may write, else copied.
-    ///
-    /// # Errors
-    /// [`BlobError::Missing`] or [`BlobError::Damaged`] if the other store does not have
-    /// it whole; [`BlobError::Io`].
-    pub fn share(&self, from: &Self, wanted: &Descriptor) -> Result<(), BlobError> {
-        if self.contains(wanted)? {
-            return Ok(());
-        }
-        let (file, _) = from.plausible(wanted)?;
-        if !from.contains(wanted)? {
-            let fault = "its bytes are others".to_owned();
-            return Err(BlobError::Damaged {
-                digest: wanted.digest.clone(),
-                fault,
-            });
-        }
-        if !self.link(&file, wanted)? {
-            return self.adopt(&file, wanted, Trust::Vouched);
-        }
-        // The second name has changed the ctime.
-        if let Ok(stat) = rustix::fs::fstat(&file) {
-            self.note(&wanted.digest, Stamp::of(&stat));
-            from.note(&wanted.digest, Stamp::of(&stat));
-        }
-        Ok(())
-    }
-
-    /// Gives a file its name here as well; false where that is not possible or not wise.
-    fn link(&self, file: &File, wanted: &Descriptor) -> Result<bool, BlobError> {
-        let home = self.home(wanted.digest.algorithm())?;
-        let path = self.path_of(&wanted.digest);
-        let stat =
-            rustix::fs::fstat(file).map_err(|e| failed("look at", path.clone(), e.into()))?;
-        let ours = stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_mode & 0o022 == 0;
-        if !ours || clones(file, &self.temporary(home)?) {
-            return Ok(false);
-        }
-        let name = crate::blob::temporary::through_proc(file);
-        let flags = rustix::fs::AtFlags::SYMLINK_FOLLOW;
-        if rustix::fs::linkat(rustix::fs::CWD, name, home.fd(), wanted.digest.hex(), flags).is_err()
-        {
-            return Ok(false);
-        }
-        if self.writes == Some(SyncMode::Full) {
-            file.sync_all().map_err(|e| failed("flush", path, e))?;
-        }
-        Ok(true)
     }
 
     /// Puts the names of all blobs on stable storage; their bytes are there already.
@@ -282,7 +205,7 @@ impl DirStore {
         self.contains(descriptor).unwrap_or(false)
     }
 
-    fn note(&self, digest: &Digest, stamp: Stamp) {
+    pub(super) fn note(&self, digest: &Digest, stamp: Stamp) {
         self.fresh().insert(digest.clone(), stamp);
     }
 
@@ -332,7 +255,7 @@ impl DirStore {
     }
 
     /// The file of a blob if it has the right type and size.
-    fn plausible(&self, descriptor: &Descriptor) -> Result<(File, Stamp), BlobError> {
+    pub(super) fn plausible(&self, descriptor: &Descriptor) -> Result<(File, Stamp), BlobError> {
         let digest = descriptor.digest.clone();
         let fault = match self.find(&digest)? {
             Found::File(file, stat) => {
@@ -397,36 +320,8 @@ impl BlobStore for DirStore {
     }
 }
 
-/// Whether the file system can clone files: then no two names need share one.
-fn clones(file: &File, onto: &Temporary<'_>) -> bool {
-    rustix::fs::ioctl_ficlone(&onto.file, file).is_ok()
-}
-
-/// Clones or copies a whole file that has the promised size.
-fn copy_file(
-    mut from: &File,
-    to: &mut Temporary<'_>,
-    wanted: &Descriptor,
-) -> Result<(), BlobError> {
-    let reading = |source| unreadable(&wanted.digest, source);
-    if rustix::fs::ioctl_ficlone(&to.file, from).is_err() {
-        from.rewind().map_err(reading)?;
-        // The standard library has the kernel do this (`copy_file_range`).
-        let copied = io::copy(&mut from, &mut to.file);
-        copied.map_err(|source| failed("write", to.path(), source))?;
-    }
-    let size = to.file.metadata().map_err(reading)?.len();
-    if size != wanted.size {
-        return Err(BlobError::Damaged {
-            digest: wanted.digest.clone(),
-            fault: format!("it has {size} bytes instead of {}", wanted.size),
-        });
-    }
-    Ok(())
-}
-
 /// Reads a verifying reader to its end: how many bytes there were.
-fn drain(reader: &mut dyn Read, descriptor: &Descriptor) -> Result<(), BlobError> {
+pub(super) fn drain(reader: &mut dyn Read, descriptor: &Descriptor) -> Result<(), BlobError> {
     let mut buffer = vec![0; COPY_BUFFER];
     loop {
         let read = reader.read(&mut buffer);

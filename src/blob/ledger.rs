@@ -40,6 +40,11 @@ impl Stamp {
         }
     }
 
+    /// Whether it is the same file with the same bytes, though perhaps with another name.
+    pub(crate) fn has_content_of(&self, other: &Self) -> bool {
+        (self.place, self.size, self.modified) == (other.place, other.size, other.modified)
+    }
+
     /// Whether the file was last changed before a moment of its file system's clock.
     ///
     /// Clocks of file systems tick every few milliseconds: a file changed in the present tick

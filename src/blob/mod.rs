@@ -2,6 +2,7 @@
 //!
 //! A [`Descriptor`] with the name of new bytes comes from [`BlobWriter::finish`] only.
 
+mod adopt;
 mod digest;
 mod dir;
 pub(crate) mod folder;
@@ -13,8 +14,9 @@ pub(crate) mod temporary;
 mod verify;
 mod writer;
 
+pub use adopt::Trust;
 pub use digest::{Algorithm, DiffId, Digest, DigestFault, Hasher};
-pub use dir::{DirStore, SyncMode, Trust};
+pub use dir::{DirStore, SyncMode};
 pub use ledger::Ledger;
 pub use memory::MemoryStore;
 pub use spool::SpoolStore;

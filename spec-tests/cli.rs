@@ -32,6 +32,7 @@ const FLAGS: &[&str] = &[
     "--author",
     "--created",
     "--config-json",
+    "--split",
     "--max-layers",
     "--strategy",
     "--layer",

@@ -27,5 +27,6 @@ mod layout_ops;
 mod properties;
 mod readme;
 mod rooms;
+mod split;
 mod trees;
 mod verify;

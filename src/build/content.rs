@@ -1,6 +1,6 @@
 //! Plan → what each layer is made of on this disk.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::Error;
 use crate::cache::Key;
 use crate::layer::LayerJob;
 use crate::plan::{LayerKind, LayerPlan, PlanLayer};
-use crate::source::{Closure, Component, Content, Mount};
+use crate::source::{Closure, Component, Content, Mount, Picked};
 use crate::tree::{
     Entry, Exclude, Flavour, Kind, ListRequest, Listing, Opener, Parents, Part, Policy,
     SymlinkJoin, TreeError, TreePath, XattrRule, list, symlink_join,
@@ -34,9 +34,10 @@ impl<'r> Trees<'r> {
     pub(super) fn open(request: &'r BuildRequest, closure: &Closure) -> Result<Self, Error> {
         check_present(closure)?;
         let mut opener = Opener::default();
+        let mut plain = Plain::default();
         let (mut parts, mut stores) = (BTreeMap::new(), BTreeMap::new());
         for component in &closure.components {
-            let opened = open(&mut opener, component)?;
+            let opened = open(&mut opener, &mut plain, component)?;
             if let Content::Store { host } = &component.content {
                 stores.insert(dest(&component.path)?, host.clone());
             }
@@ -54,7 +55,7 @@ impl<'r> Trees<'r> {
             top.push(opener.open(host, TreePath::root(), Flavour::Plain)?);
         }
         let exclude = Exclude::new(&request.exclude)?;
-        let parents = Parents::of(parts.values().flatten().map(|i| &i.part), request.policy);
+        let parents = Parents::of(&plain.parts, request.policy);
         let trees = Self {
             request,
             exclude,
@@ -279,15 +280,44 @@ fn three<T>(thing: T) -> (Arc<T>, Arc<T>, Arc<T>) {
     (Arc::clone(&thing), Arc::clone(&thing), thing)
 }
 
-fn open(opener: &mut Opener, component: &Component) -> Result<Vec<Part>, Error> {
-    let dest = dest(&component.path)?;
+/// Plain trees, each opened once, in the order of their first use.
+#[derive(Default)]
+struct Plain {
+    parts: Vec<Part>,
+    known: HashMap<(PathBuf, String), usize>,
+}
+
+impl Plain {
+    fn open(&mut self, opener: &mut Opener, mount: &Mount) -> Result<Part, Error> {
+        let key = (mount.host.clone(), mount.dest.clone());
+        if let Some(part) = self.known.get(&key).and_then(|at| self.parts.get(*at)) {
+            return Ok(part.clone());
+        }
+        let part = opener.open(&mount.host, dest(&mount.dest)?, Flavour::Plain)?;
+        self.known.insert(key, self.parts.len());
+        self.parts.push(part.clone());
+        Ok(part)
+    }
+}
+
+fn open(opener: &mut Opener, plain: &mut Plain, component: &Component) -> Result<Vec<Part>, Error> {
     Ok(match &component.content {
-        Content::Store { host } => vec![opener.open(host, dest, Flavour::Store)?],
+        Content::Store { host } => {
+            vec![opener.open(host, dest(&component.path)?, Flavour::Store)?]
+        }
         Content::Trees { mounts } => {
-            let open = |mount: &Mount| {
-                Ok(opener.open(&mount.host, self::dest(&mount.dest)?, Flavour::Plain)?)
-            };
+            let open = |mount| plain.open(opener, mount);
             mounts.iter().map(open).collect::<Result<_, Error>>()?
+        }
+        Content::Members { picked } => {
+            let mut parts = Vec::new();
+            for Picked { mount, paths } in picked {
+                let part = plain.open(opener, mount)?;
+                if !paths.is_empty() {
+                    parts.push(part.restricted(Arc::clone(paths)));
+                }
+            }
+            parts
         }
     })
 }
@@ -313,7 +343,7 @@ fn dest(path: &str) -> Result<TreePath, BuildError> {
 
 /// Everything that is missing is told at once.
 fn check_present(closure: &Closure) -> Result<(), BuildError> {
-    let hosts = closure.components.iter().flat_map(hosts);
+    let hosts = hosts(closure).into_iter().map(|(host, _)| host);
     let missing: Vec<&Path> = hosts
         .filter(|host| host.symlink_metadata().is_err_and(|e| absent(&e)))
         .collect();
@@ -338,9 +368,19 @@ fn absent(error: &std::io::Error) -> bool {
     )
 }
 
-pub(super) fn hosts(component: &Component) -> Vec<&Path> {
+/// What is read on this machine, each once: (where it is, where it lands).
+pub(super) fn hosts(closure: &Closure) -> BTreeSet<(&Path, &str)> {
+    closure.components.iter().flat_map(hosts_of).collect()
+}
+
+fn hosts_of(component: &Component) -> Vec<(&Path, &str)> {
     match &component.content {
-        Content::Store { host } => vec![host],
-        Content::Trees { mounts } => mounts.iter().map(|mount| mount.host.as_path()).collect(),
+        Content::Store { host } => vec![(host.as_path(), component.path.as_str())],
+        Content::Trees { mounts } => mounts.iter().map(place).collect(),
+        Content::Members { picked } => picked.iter().map(|p| place(&p.mount)).collect(),
     }
+}
+
+fn place(mount: &Mount) -> (&Path, &str) {
+    (&mount.host, &mount.dest)
 }

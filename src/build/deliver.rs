@@ -160,12 +160,8 @@ pub(super) fn check_outputs(request: &BuildRequest, closure: &Closure) -> Result
         return Err(BuildError::NoOutput.into());
     }
     let exclude = Exclude::new(&request.exclude)?;
-    let inputs = closure.components.iter().flat_map(|c| {
-        content::hosts(c)
-            .into_iter()
-            .map(move |h| (h, c.path.as_str()))
-    });
-    let inputs: Vec<_> = inputs
+    let inputs: Vec<_> = content::hosts(closure)
+        .into_iter()
         .chain(request.top.iter().map(|top| (top.as_path(), "/")))
         .collect();
     for output in request

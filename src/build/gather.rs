@@ -7,13 +7,17 @@ use serde_json::Value;
 use super::{BuildRequest, Input};
 use crate::Error;
 use crate::image::ConfigSpec;
-use crate::source::{Closure, Source};
+use crate::source::{Closure, Source, SplitRequest, split};
+use crate::tree::Exclude;
 
 /// Loads all inputs and keeps the closure of the roots.
 ///
 /// Roots are what inputs name as such, `--contents`, and every path that the
 /// configuration mentions; of an input in which nothing is named so, all of it.
-pub(super) fn closure(request: &BuildRequest) -> Result<Closure, Error> {
+///
+/// Plain directories are split by the package databases in them; beside the closure come
+/// warnings about what was passed over.
+pub(super) fn closure(request: &BuildRequest) -> Result<(Closure, Vec<String>), Error> {
     let texts = texts(&request.config);
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let mut roots: BTreeSet<String> = request.contents.iter().cloned().collect();
@@ -28,7 +32,15 @@ pub(super) fn closure(request: &BuildRequest) -> Result<Closure, Error> {
     roots.extend(joined.roots.iter().cloned());
     roots.extend(joined.mentioned_in(&texts));
     let roots: Vec<String> = roots.into_iter().collect();
-    Ok(joined.restrict_to_roots(&roots)?)
+    let closure = joined.restrict_to_roots(&roots)?;
+    let by = SplitRequest {
+        split: request.split,
+        exclude: &Exclude::new(&request.exclude)?,
+        policy: &request.policy,
+        threads: request.jobs,
+        temporary: &request.temporary,
+    };
+    Ok(split(closure, &by)?)
 }
 
 fn load(input: &Input) -> Result<Closure, Error> {

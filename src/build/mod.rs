@@ -42,7 +42,8 @@ pub struct Planned {
 /// [`Error`] of whichever room failed.
 pub fn plan(request: &BuildRequest) -> Result<Planned, Error> {
     rehearse(&request.config, None, &request.annotations)?;
-    let closure = gather::closure(request)?;
+    let strategy = strategy(request)?;
+    let (closure, mut warnings) = gather::closure(request)?;
     let store = closure
         .components
         .iter()
@@ -56,13 +57,23 @@ pub fn plan(request: &BuildRequest) -> Result<Planned, Error> {
         base_layers: 0,
         customisation,
     };
-    let strategy = Strategy::parse(&request.strategy)?;
-    let (plan, warnings) = layers::deal(request, &closure, strategy, limits)?;
+    let (plan, more) = layers::deal(request, &closure, strategy, limits)?;
+    warnings.extend(more);
     Ok(Planned {
         closure,
         plan,
         warnings,
     })
+}
+
+/// What was asked for, or what suits the inputs.
+fn strategy(request: &BuildRequest) -> Result<Strategy, PlanError> {
+    let plain = |input: &Input| matches!(input, Input::Dir(_));
+    match &request.strategy {
+        Some(name) => Strategy::parse(name),
+        None if request.inputs.iter().all(plain) => Ok(Strategy::FOR_TREES),
+        None => Ok(Strategy::FOR_GRAPHS),
+    }
 }
 
 /// Runs the line: sources → closure → ranking → plan → layers → image → targets.
@@ -79,9 +90,7 @@ pub fn build(request: &BuildRequest, progress: &dyn Progress) -> Result<Outcome,
         plan,
         warnings,
     } = self::plan(request)?;
-    for text in &warnings {
-        progress.warn(text);
-    }
+    warnings.iter().for_each(|text| progress.warn(text));
     deliver::check_outputs(request, &closure)?;
     let trees = Trees::open(request, &closure)?;
     let delivery = Delivery::open(request, progress)?;

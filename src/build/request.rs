@@ -8,7 +8,7 @@ use crate::image::{Annotations, ConfigSpec, ImageName};
 use crate::layer::Codec;
 use crate::layout::OnWait;
 use crate::plan::{LayerPlan, Pins, Previous};
-use crate::source::{DirSource, GraphSource, NixSource};
+use crate::source::{DirSource, GraphSource, NixSource, Split};
 use crate::tree::Policy;
 
 /// One of the things that an image is made of.
@@ -34,6 +34,8 @@ pub struct BuildRequest {
     /// Paths of the graph that hold others together and do not go in themselves:
     /// the file of the graph, of the configuration.
     pub wrappers: Vec<String>,
+    /// By which package databases plain directories are split into components.
+    pub split: Split,
     /// Patterns of what is left out of plain directories.
     pub exclude: Vec<String>,
     /// How the attributes of files are recorded.
@@ -42,8 +44,9 @@ pub struct BuildRequest {
     pub config: ConfigSpec,
     /// Annotations of the manifest.
     pub annotations: Annotations,
-    /// Name of the layering strategy, with or without its version.
-    pub strategy: String,
+    /// Name of the layering strategy, with or without its version; if none is named,
+    /// `popularity` for reference graphs and `balanced` for directories alone.
+    pub strategy: Option<String>,
     /// Components that are asked to share a layer.
     pub pins: Pins,
     /// The plan of an earlier image, to stay close to.
@@ -82,11 +85,12 @@ impl Default for BuildRequest {
             contents: Vec::new(),
             top: Vec::new(),
             wrappers: Vec::new(),
+            split: Split::Auto,
             exclude: Vec::new(),
             policy: Policy::default(),
             config: ConfigSpec::default(),
             annotations: Annotations::new(),
-            strategy: "popularity".to_owned(),
+            strategy: None,
             pins: Pins::default(),
             previous: None,
             fleet: Vec::new(),

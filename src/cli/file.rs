@@ -87,7 +87,8 @@ fn merge(mut flags: ImageArgs, mut file: ImageArgs) -> ImageArgs {
         paths graph store_prefix nix contents top exclude owner mode mtime xattrs
         env env_file entrypoint cmd user workdir label annotation expose volume stop_signal
         healthcheck platform arch author created config_json
-        max_layers strategy layer layers_file previous fleet compression compat jobs cache no_cache cache_size sync
+        split max_layers strategy layer layers_file previous fleet compression compat jobs cache no_cache
+        cache_size sync
         output lock_timeout tag no_docker_manifest digestfile metadata_file
     }
 }

@@ -208,12 +208,22 @@ pub struct ImageArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_json: Option<PathBuf>,
 
+    /// By what directories are split into components: auto, dpkg, apk, rpm, pip, node, xattr or none [default: auto]
+    ///
+    /// A component is never parted; `plan` shows which layer it goes into. Packages are components, by their names
+    /// without versions; so is a file of 1 MiB or more that no package owns. All else, and the package databases
+    /// themselves, go together into one layer near the top. `auto` asks xattr (the attribute user.component), dpkg,
+    /// apk, rpm, pip and node in this order, and takes a directory without any of these whole.
+    #[arg(long, value_name = "HOW", help_heading = "Layers")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
+
     /// Most layers that the image may have, the last layer included [default: 100]
     #[arg(long, value_name = "N", help_heading = "Layers")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_layers: Option<u32>,
 
-    /// How paths are dealt out to layers [default: popularity]
+    /// How components are dealt out to layers [default: balanced; popularity with a --graph or --nix]
     ///
     /// `popularity` gives the paths that most others lead to a layer each, as dockerTools.buildLayeredImage of
     /// nixpkgs does; `size` the largest ones; `balanced` the largest ones too, and the others share layers by their

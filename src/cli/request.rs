@@ -8,6 +8,7 @@ use plywood::blob::SyncMode;
 use plywood::build::{BuildRequest, Input, Output};
 use plywood::image::ImageName;
 use plywood::layout::OnWait;
+use plywood::source::Split;
 use plywood::tree::{ModeRule, MtimeRule, OwnerRule, Policy, XattrRule};
 use time::OffsetDateTime;
 
@@ -40,7 +41,8 @@ pub fn build(
         codec: outputs::codec(args, &outputs)?,
         jobs: jobs(args.jobs),
         sync: sync(args.sync.as_deref())?,
-        strategy: args.strategy.clone().unwrap_or(defaults.strategy),
+        strategy: args.strategy.clone(),
+        split: split(args.split.as_deref())?,
         max_layers: args.max_layers.map_or(defaults.max_layers, |n| n as usize),
         names: names?,
         contents: args.contents.clone(),
@@ -109,6 +111,11 @@ pub fn sync(text: Option<&str>) -> Result<SyncMode, Failure> {
             false => SyncMode::None,
         },
     )
+}
+
+/// How directories are split; `auto` if nothing is said.
+fn split(text: Option<&str>) -> Result<Split, Failure> {
+    Split::parse(text.unwrap_or("auto")).map_err(|error| Failure::usage(error.to_string()))
 }
 
 /// `SOURCE_DATE_EPOCH`, if it is set.

@@ -183,13 +183,18 @@ fn merge(first: Component, second: Component) -> Result<Component, SourceError> 
 
 impl Content {
     /// The file or directory on this machine; of several the first.
-    fn into_host(self) -> PathBuf {
+    pub(super) fn into_host(self) -> PathBuf {
         match self {
             Self::Store { host } => host,
             Self::Trees { mounts } => mounts
                 .into_iter()
                 .next()
                 .map(|mount| mount.host)
+                .unwrap_or_default(),
+            Self::Members { picked } => picked
+                .into_iter()
+                .next()
+                .map(|picked| picked.mount.host)
                 .unwrap_or_default(),
         }
     }

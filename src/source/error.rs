@@ -62,6 +62,31 @@ pub enum SourceError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A package database that is broken.
+    #[error("{}: {}{reason}", path.display(), line.map(|n| format!("line {n}: ")).unwrap_or_default())]
+    Database {
+        /// The file, on this machine.
+        path: PathBuf,
+        /// The line in it, from 1, where it is known.
+        line: Option<usize>,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// No directory has a package database of the kind that was asked for.
+    #[error("no directory has anything to split by {kind}")]
+    NoDatabase {
+        /// The kind.
+        kind: &'static str,
+    },
+    /// No way of splitting has this name.
+    #[error("no way to split by `{given}`; there are auto, dpkg, apk, rpm, pip, node, xattr, none")]
+    UnknownSplit {
+        /// As it was given.
+        given: String,
+    },
+    /// A tree that cannot be listed.
+    #[error(transparent)]
+    Tree(#[from] crate::tree::TreeError),
     /// A program that could not be started.
     #[error("cannot run {program}")]
     Start {
@@ -108,8 +133,14 @@ impl fmt::Display for Place {
 impl SourceError {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::Refused { .. } | Self::Graph { .. } => ErrorKind::Input,
-            Self::UnknownRoot { .. } | Self::Destination { .. } => ErrorKind::Usage,
+            Self::Refused { .. }
+            | Self::Graph { .. }
+            | Self::Database { .. }
+            | Self::NoDatabase { .. } => ErrorKind::Input,
+            Self::UnknownRoot { .. } | Self::Destination { .. } | Self::UnknownSplit { .. } => {
+                ErrorKind::Usage
+            }
+            Self::Tree(error) => error.kind(),
             Self::Clash { .. } => ErrorKind::Conflict,
             Self::Read { .. } | Self::Start { .. } | Self::Failed { .. } => ErrorKind::Io,
         }
@@ -120,6 +151,16 @@ impl SourceError {
             Self::Graph { source, .. } => source.hint(),
             Self::UnknownRoot { .. } => {
                 Some("export the graph with this path among its roots".into())
+            }
+            Self::Database { .. } => {
+                Some("repair it, or take the directory whole with --split none".into())
+            }
+            Self::NoDatabase { .. } => Some(
+                "--split auto takes what there is; what --exclude leaves out is not read".into(),
+            ),
+            Self::Tree(error) => error.hint(),
+            Self::Start { program, .. } if program == "rpm" => {
+                Some("install rpm, or take the directory whole with --split none".into())
             }
             Self::Start { program, .. } => Some(format!(
                 "install {program}, or give the closure as a file with --graph"

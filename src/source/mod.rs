@@ -14,22 +14,27 @@ mod name;
 mod nest;
 mod nix;
 pub mod sbom;
+mod split;
 mod text;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::graph::Graph;
+use crate::tree::TreePath;
 
 pub use dir::DirSource;
 pub use error::{Place, SourceError};
 pub use graph::GraphSource;
 pub use name::store_name;
 pub use nix::NixSource;
+pub use split::{Kind as SplitKind, Split, SplitRequest, split};
 
 /// One thing that is never split over layers: a store path, a package, a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Component {
-    /// Where it stands in the image, absolute; its name in the graph.
+    /// Its name in the graph: where it stands in the image, absolute; or, of what was split
+    /// off a tree, a name that no path can be (`dpkg:openssl`).
     pub path: String,
     /// Identity without version and hash, where the source knows one.
     pub name: Option<String>,
@@ -65,6 +70,20 @@ pub enum Content {
         /// In the order of the command line.
         mounts: Vec<Mount>,
     },
+    /// Some entries of plain trees: the other entries are other components.
+    Members {
+        /// From all trees that were split together, in the order of the command line.
+        picked: Vec<Picked>,
+    },
+}
+
+/// Some entries of a plain tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picked {
+    /// The tree.
+    pub mount: Mount,
+    /// Paths in the image, the entries of a directory together; may be none.
+    pub paths: Arc<Vec<TreePath>>,
 }
 
 /// A plain directory or file and where it goes.

@@ -79,7 +79,7 @@ fn where_things_are_on_disk() {
     .to_string();
     let host = |closure: &Closure, i: usize| match &closure.components[i].content {
         Content::Store { host } => host.to_str().unwrap().to_owned(),
-        Content::Trees { .. } => unreachable!(),
+        Content::Trees { .. } | Content::Members { .. } => unreachable!(),
     };
     let here = load(&text).unwrap();
     assert_eq!([host(&here, 0), host(&here, 1)], ["/s/a", "/disk/b"]);

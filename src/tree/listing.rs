@@ -506,6 +506,15 @@ impl Listing {
         }
     }
 
+    /// Which of the parts an entry is from; none for what was made.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Listing::len`].
+    pub fn part(&self, index: usize) -> Option<usize> {
+        let (_, node) = self.at(index);
+        (node.part != MADE).then_some(node.part as usize)
+    }
+
     /// Length of the entry's content in bytes; 0 for all but files.
     ///
     /// # Panics

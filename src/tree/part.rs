@@ -125,9 +125,12 @@ impl Part {
         })
     }
 
-    /// The same tree, reduced to some of its entries, given by their paths in the image.
+    /// The same tree, reduced to some of its entries, given by their paths in the image,
+    /// those of one directory together. One file alone stays what it is.
     pub fn restricted(mut self, only: Arc<Vec<TreePath>>) -> Self {
-        self.only = Some(only);
+        if self.is_whole_root() {
+            self.only = Some(only);
+        }
         self
     }
 

@@ -190,14 +190,14 @@ fn golden_digests() {
 const GOLDEN: [(&str, &str); 3] = [
     (
         "none",
-        "sha256:c868ae9c64d9928e4b0c0e199bcfdb3a389ff103c3d0df27d2db254222cf1ec2",
+        "sha256:643521961f43d10c54c23be8d09174206826b696a59ee813e283b86e6e63d26d",
     ),
     (
         "gzip",
-        "sha256:0db48ccb5e200eec84ee09b5d010987aa852314e1b07410f566da7a6702579e2",
+        "sha256:f43445f308b6755e26eed644d444bc138f063e873563453b1cf710d75cab482d",
     ),
     (
         "zstd",
-        "sha256:cbe218ca157e8b45db132a60c844abfb9db5f38be20983f20971feda530ca432",
+        "sha256:57d1084684517f10bd0c24d9220258f2b9f6b14c4b3523fb45bb34004e8365c3",
     ),
 ];

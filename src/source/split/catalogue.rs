@@ -29,7 +29,7 @@ impl Catalogue {
 
     /// Others may call it so; who is named so first stays it.
     pub(super) fn provide(&mut self, name: &str, owner: u32) {
-        if !self.by_name.contains_key(name) {
+        if !name.is_empty() && !self.by_name.contains_key(name) {
             self.by_name.insert(name.to_owned(), owner);
         }
     }

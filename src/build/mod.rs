@@ -18,7 +18,7 @@ pub use request::{BuildRequest, Input, Output, OutputForm};
 use crate::Error;
 use crate::image::{Image, ImageLayer, annotations, assemble, rehearse};
 use crate::layer::{LayerBlob, Progress, build_layers};
-use crate::plan::{LayerKind, LayerPlan, Limits, Strategy};
+use crate::plan::{LayerKind, LayerPlan, Limits, PlanError, Strategy};
 use crate::source::{Closure, Content};
 
 use content::Trees;

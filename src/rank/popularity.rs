@@ -190,6 +190,7 @@ fn sums<C: Count>(dag: &Dag) -> Vec<C> {
         if let (Some(sum), Some(heir)) = (here.first_mut(), dag.heir(at)) {
             *sum += &above[heir];
             *sum += &extra;
+            *sum = sum.clone();
         }
     }
     sums
@@ -203,7 +204,8 @@ fn paths<C: Count>(dag: &Dag) -> Vec<C> {
         for from in dag.referrers(at) {
             count += &paths[*from as usize];
         }
-        paths.push(count);
+        // A sum that grew has room to grow on; a copy has not, and there are many.
+        paths.push(count.clone());
     }
     paths
 }
@@ -211,15 +213,17 @@ fn paths<C: Count>(dag: &Dag) -> Vec<C> {
 /// Sums of W over the referrers that are neither the position itself nor known to its heir.
 fn extras<C: Count>(dag: &Dag, paths: &[C]) -> Vec<C> {
     let zeros = || vec![C::from(0); dag.len()];
-    (0..dag.len().div_ceil(BLOCK))
+    let blocks = dag.len().div_ceil(BLOCK);
+    let add = |(mut extras, mut rows): (Vec<C>, Vec<Row>), block: usize| {
+        add_block(dag, paths, block * BLOCK, &mut rows, &mut extras);
+        (extras, rows)
+    };
+    if blocks < WORTH_THREADS {
+        return (0..blocks).fold((zeros(), Vec::new()), add).0;
+    }
+    (0..blocks)
         .into_par_iter()
-        .fold(
-            || (zeros(), Vec::new()),
-            |(mut extras, mut rows), block| {
-                add_block(dag, paths, block * BLOCK, &mut rows, &mut extras);
-                (extras, rows)
-            },
-        )
+        .fold(|| (zeros(), Vec::new()), add)
         .map(|(extras, _)| extras)
         .reduce(zeros, |mut sum, other| {
             for (to, from) in sum.iter_mut().zip(&other) {
@@ -228,6 +232,9 @@ fn extras<C: Count>(dag: &Dag, paths: &[C]) -> Vec<C> {
             sum
         })
 }
+
+/// Fewer blocks are done before threads have started.
+const WORTH_THREADS: usize = 16;
 
 /// Referrers whose sets are carried along in one pass.
 const BLOCK: usize = 512;

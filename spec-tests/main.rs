@@ -25,6 +25,7 @@ mod layers;
 mod layout;
 mod layout_ops;
 mod properties;
+mod races;
 mod readme;
 mod rooms;
 mod split;

@@ -168,7 +168,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (
         &["-o", "x"],
         "error: there is nothing to build from\n\
-         hint: give a directory, a --graph or a --nix store path; `plywood build --help` has more\n",
+         hint: give a directory, a --graph, a --nix store path or a --base; `plywood build --help` has more\n",
     ),
     (
         &["-o", "x", "--store-prefix", "/p", "."],

@@ -244,7 +244,7 @@ fn a_base_is_verified_to_the_last_byte() {
         ("junk after zstd", "(rule 81)"),
         ("zstd that is gzip", "(rule 80)"),
         ("one path twice", "stands in the archive twice"),
-        ("one bit of a layer flipped", "could not read layer"),
+        ("one bit of a layer flipped", "is damaged"),
     ] {
         let message = verified(name).unwrap_err();
         assert!(message.contains(text), "{message}");

@@ -13,6 +13,7 @@ mod images;
 mod kit;
 mod tarball;
 
+mod base;
 mod cache;
 mod cli;
 mod contents;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::kit::Tree;
+use crate::kit::{Case, Tree};
 
 fn readme() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
@@ -45,6 +45,16 @@ fn stage(readme: &str) -> Tree {
 fn every_command_runs() {
     let readme = readme();
     let tree = stage(&readme);
+    Case::build(["--no-cache", "-o", "oci:debian:12"])
+        .arg(
+            Tree::new()
+                .file("usr/share/doc/x", "x")
+                .symlink("bin", "usr/bin")
+                .dir("usr/bin")
+                .path(),
+        )
+        .cwd(tree.path())
+        .success();
     let program = Path::new(env!("CARGO_BIN_EXE_plywood")).parent().unwrap();
     let path = format!(
         "{}:{}:/usr/bin:/bin",

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::base::Ground;
 use super::recall::{Identity, Ingredient, Recall, glance};
 use super::resolve::Resolver;
 use super::{BuildError, BuildRequest};
@@ -27,36 +28,69 @@ pub(super) struct Trees<'r> {
     stores: BTreeMap<TreePath, PathBuf>,
     top: Vec<Part>,
     parents: Parents,
+    ground: Option<Ground>,
+    /// What is taken away from the base, and the entries that say so.
+    removed: Vec<(TreePath, Entry)>,
 }
 
 impl<'r> Trees<'r> {
     /// Opens everything that the closure names, before anything is written.
-    pub(super) fn open(request: &'r BuildRequest, closure: &Closure) -> Result<Self, Error> {
+    pub(super) fn open(
+        request: &'r BuildRequest,
+        closure: &Closure,
+        ground: Option<Ground>,
+    ) -> Result<Self, Error> {
         check_present(closure)?;
+        let place = |part: Part| match &ground {
+            Some(ground) => ground.place(part),
+            None => Ok(vec![part]),
+        };
         let mut opener = Opener::default();
         let mut plain = Plain::default();
         let (mut parts, mut stores) = (BTreeMap::new(), BTreeMap::new());
         for component in &closure.components {
-            let opened = open(&mut opener, &mut plain, component)?;
-            if let Content::Store { host } = &component.content {
-                stores.insert(dest(&component.path)?, host.clone());
+            let mut placed = Vec::new();
+            for part in open(&mut opener, &mut plain, component)? {
+                placed.extend(place(part)?);
+            }
+            if let (Content::Store { host }, [part]) = (&component.content, placed.as_slice()) {
+                stores.insert(part.dest.clone(), host.clone());
             }
             let ingredient = |part| Ingredient {
                 path: component.path.clone(),
                 hash: component.hash.clone(),
                 part,
             };
-            let opened: Vec<_> = opened.into_iter().map(ingredient).collect();
-            parts.insert(component.path.clone(), opened);
+            let placed: Vec<_> = placed.into_iter().map(ingredient).collect();
+            parts.insert(component.path.clone(), placed);
         }
         check_nested(&stores)?;
         let mut top = Vec::new();
         for host in &request.top {
-            top.push(opener.open(host, TreePath::root(), Flavour::Plain)?);
+            top.extend(place(opener.open(
+                host,
+                TreePath::root(),
+                Flavour::Plain,
+            )?)?);
         }
         let exclude = Exclude::new(&request.exclude)?;
-        let parents = Parents::of(&plain.parts, request.policy);
+        let mut trees = Vec::new();
+        for part in plain.parts {
+            trees.extend(place(part)?);
+        }
+        let mut parents = Parents::of(&trees, request.policy);
+        let mut removed = Vec::new();
+        if let Some(ground) = &ground {
+            let stores = parts.values().flatten().map(|i: &Ingredient| &i.part);
+            ground.check_parts(trees.iter().chain(stores).chain(&top))?;
+            parents = parents.with_given(ground.directories());
+            for path in &request.remove {
+                removed.push(ground.whiteout(path, request.policy.epoch)?);
+            }
+        }
         let trees = Self {
+            ground,
+            removed,
             request,
             exclude,
             parts,
@@ -65,7 +99,22 @@ impl<'r> Trees<'r> {
             parents,
         };
         trees.check_stores_apart()?;
+        trees.check_removed()?;
         Ok(trees)
+    }
+
+    /// A whiteout is in the topmost layer and would take away what the others bring.
+    fn check_removed(&self) -> Result<(), Error> {
+        for (gone, _) in &self.removed {
+            let store = self.stores.keys().find(|dest| gone.contains(dest));
+            if let Some(dest) = store {
+                return Err(both(gone, dest).into());
+            }
+            if self.parents.claim(gone)?.is_some() {
+                return Err(both(gone, gone).into());
+            }
+        }
+        Ok(())
     }
 
     /// A store path must not also lie inside a plain tree: both layers would have it.
@@ -126,7 +175,16 @@ impl<'r> Trees<'r> {
         let again = parts.clone();
         LayerJob {
             known: Box::new(move || {
-                let key = match recall.of_hashed("store", &from, &self.parents) {
+                // What a base has in a store path's place decides its bytes as well.
+                let apart = |from: &Ingredient| match &self.ground {
+                    Some(ground) => !ground.knows(&from.part.dest),
+                    None => true,
+                };
+                let hashed = from.iter().all(apart);
+                let hashed = hashed
+                    .then(|| recall.of_hashed("store", &from, &self.parents))
+                    .flatten();
+                let key = match hashed {
                     Some(key) if recall.is_on() => Some(key.finish()),
                     _ if recall.may_know() => recall.of_listing(&self.glance(again, recall)?),
                     _ => return None,
@@ -150,7 +208,7 @@ impl<'r> Trees<'r> {
         let plain = self.parts.values().flatten().any(|i| i.hash.is_none());
         LayerJob {
             known: Box::new(move || {
-                if plain || !recall.is_on() {
+                if plain || self.ground.is_some() || !recall.is_on() {
                     return None;
                 }
                 let key = looked.get_or_init(|| self.last_key(recall));
@@ -181,13 +239,15 @@ impl<'r> Trees<'r> {
             xattrs: XattrRule::None,
             ..self.request.policy
         };
-        glance(
-            list(ListRequest {
-                policy: &policy,
-                ..self.ask(parts, Vec::new(), false)
-            }),
-            recall.progress,
-        )
+        let listing = list(ListRequest {
+            policy: &policy,
+            ..self.ask(parts, Vec::new(), false)
+        });
+        let fits = |listing: Listing| match &self.ground {
+            Some(ground) => ground.check(&listing).map(|()| listing),
+            None => Ok(listing),
+        };
+        glance(listing.and_then(fits), recall.progress)
     }
 
     fn ask(&self, parts: Vec<Part>, made: Vec<Entry>, yielding: bool) -> ListRequest<'_> {
@@ -208,7 +268,11 @@ impl<'r> Trees<'r> {
         made: Vec<Entry>,
         yielding: bool,
     ) -> Result<Listing, TreeError> {
-        list(self.ask(parts, made, yielding))
+        let listing = list(self.ask(parts, made, yielding))?;
+        if let Some(ground) = &self.ground {
+            ground.check(&listing)?;
+        }
+        Ok(listing)
     }
 
     /// The last layer: links to all contents, and the top directories.
@@ -224,8 +288,13 @@ impl<'r> Trees<'r> {
             })?);
         }
         let follow = |path: &TreePath, place| self.follow(path, place);
-        let links = symlink_join(trees, &self.request.policy, &follow)?;
-        let listing = self.list(self.top.clone(), links, true)?;
+        let mut made = symlink_join(trees, &self.request.policy, &follow)?;
+        if let Some(ground) = &self.ground {
+            let placed = made.into_iter().map(|entry| ground.place_made(entry));
+            made = placed.collect::<Result<_, _>>()?;
+        }
+        made.extend(self.removed.iter().map(|(_, whiteout)| whiteout.clone()));
+        let listing = self.list(self.top.clone(), made, true)?;
         self.check_apart(&listing)?;
         Ok(listing)
     }
@@ -250,6 +319,18 @@ impl<'r> Trees<'r> {
     /// What the last layer holds must not lie in a layer below it as well.
     fn check_apart(&self, listing: &Listing) -> Result<(), TreeError> {
         for entry in listing.entries() {
+            let gone = self
+                .removed
+                .iter()
+                .find(|(gone, _)| gone.contains(&entry.path));
+            if let Some((gone, _)) = gone {
+                return Err(TreeError::Conflict {
+                    place: gone.display(),
+                    first: entry.path.display().into(),
+                    second: "--remove".into(),
+                    more: 0,
+                });
+            }
             let below = match self.store_above(&entry.path) {
                 Some(host) => Some(host.clone()),
                 None if entry.kind == Kind::Dir => None,
@@ -271,6 +352,13 @@ impl<'r> Trees<'r> {
     fn store_above(&self, path: &TreePath) -> Option<&PathBuf> {
         let mut above = path.ancestors().chain([path.clone()]);
         above.find_map(|path| self.stores.get(&path))
+    }
+}
+
+fn both(removed: &TreePath, added: &TreePath) -> BuildError {
+    BuildError::RemoveAdded {
+        removed: removed.display(),
+        added: added.display(),
     }
 }
 

@@ -44,6 +44,36 @@ pub enum BuildError {
         /// What it is made of.
         input: PathBuf,
     },
+    /// The image to build on cannot be used.
+    #[error("the base image {base} cannot be used")]
+    Base {
+        /// How it was named.
+        base: String,
+        /// Why not.
+        source: Box<crate::Error>,
+    },
+    /// A path that cannot be taken away from the base.
+    #[error("--remove `{}` {why}", path.escape_debug())]
+    Remove {
+        /// As given.
+        path: String,
+        /// Why not.
+        why: String,
+    },
+    /// Something is taken away although the image puts something there.
+    #[error("{removed} is removed from the base image, and {added} is added")]
+    RemoveAdded {
+        /// What is taken away.
+        removed: String,
+        /// What comes there.
+        added: String,
+    },
+    /// Something is asked of a base image, and there is none.
+    #[error("--{flag} is about a base image, and none is given")]
+    NoBase {
+        /// The flag.
+        flag: &'static str,
+    },
     /// An output's or input's place cannot be examined.
     #[error("could not examine {}", path.display())]
     Examine {
@@ -73,11 +103,19 @@ fn missing_text(paths: &[PathBuf], count: usize) -> String {
 }
 
 impl BuildError {
+    pub(super) fn base(base: String, error: impl Into<crate::Error>) -> Self {
+        let source = Box::new(error.into());
+        Self::Base { base, source }
+    }
+
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoOutput => ErrorKind::Usage,
+            Self::NoOutput | Self::Remove { .. } | Self::NoBase { .. } => ErrorKind::Usage,
+            Self::Base { source, .. } => source.kind(),
             Self::Path { .. } | Self::Missing { .. } => ErrorKind::Input,
-            Self::Nested { .. } | Self::OutputInside { .. } => ErrorKind::Conflict,
+            Self::Nested { .. } | Self::OutputInside { .. } | Self::RemoveAdded { .. } => {
+                ErrorKind::Conflict
+            }
             Self::Examine { .. } => ErrorKind::Io,
         }
     }
@@ -92,6 +130,12 @@ impl BuildError {
             }
             Self::OutputInside { .. } => {
                 "write it elsewhere, or leave it out of the source with --exclude"
+            }
+            Self::Base { source, .. } => return source.hint(),
+            Self::NoBase { .. } => "name one with --base oci:DIR:TAG",
+            Self::Remove { .. } => "`plywood ls` shows what is in an image",
+            Self::RemoveAdded { .. } => {
+                "what replaces something of the base needs no --remove: leave one of them out"
             }
             Self::Examine { .. } => return None,
         };

@@ -1,5 +1,6 @@
 //! The one call that runs the whole line.
 
+mod base;
 mod content;
 mod deliver;
 mod error;
@@ -21,6 +22,7 @@ use crate::layer::{LayerBlob, Progress, build_layers};
 use crate::plan::{LayerKind, LayerPlan, Limits, PlanError, Strategy};
 use crate::source::{Closure, Content};
 
+use base::{Base, Rules};
 use content::Trees;
 use deliver::Delivery;
 use recall::Recall;
@@ -41,7 +43,25 @@ pub struct Planned {
 /// # Errors
 /// [`Error`] of whichever room failed.
 pub fn plan(request: &BuildRequest) -> Result<Planned, Error> {
-    rehearse(&request.config, None, &request.annotations)?;
+    let base = open_base(request)?;
+    plan_on(request, base.as_ref())
+}
+
+fn open_base(request: &BuildRequest) -> Result<Option<Base>, BuildError> {
+    let asked = [
+        ("remove", !request.remove.is_empty()),
+        ("follow-links", request.follow_links),
+        ("replace", request.replace),
+    ];
+    match asked.into_iter().find(|(_, asked)| *asked) {
+        Some((flag, _)) if request.base.is_none() => Err(BuildError::NoBase { flag }),
+        _ => Base::open(request.base.as_ref(), request.config.platform.as_ref()),
+    }
+}
+
+fn plan_on(request: &BuildRequest, base: Option<&Base>) -> Result<Planned, Error> {
+    let image = base.map(|base| &base.image);
+    rehearse(&request.config, image, &request.annotations)?;
     let strategy = strategy(request)?;
     let (closure, mut warnings) = gather::closure(request)?;
     let store = closure
@@ -49,12 +69,13 @@ pub fn plan(request: &BuildRequest) -> Result<Planned, Error> {
         .iter()
         .any(|c| matches!(c.content, Content::Store { .. }));
     let customisation = store
-        || closure.graph.is_empty()
+        || closure.graph.is_empty() && base.is_none()
+        || !request.remove.is_empty()
         || !request.contents.is_empty()
         || !request.top.is_empty();
     let limits = Limits {
         max_layers: request.max_layers,
-        base_layers: 0,
+        base_layers: Base::depth(base),
         customisation,
     };
     let (plan, more) = layers::deal(request, &closure, strategy, limits)?;
@@ -85,14 +106,20 @@ fn strategy(request: &BuildRequest) -> Result<Strategy, PlanError> {
 /// [`Error`] of whichever room failed; nothing is named in any output then, but
 /// outputs before the one that failed are complete.
 pub fn build(request: &BuildRequest, progress: &dyn Progress) -> Result<Outcome, Error> {
+    let base = open_base(request)?;
     let Planned {
         closure,
         plan,
         warnings,
-    } = self::plan(request)?;
+    } = plan_on(request, base.as_ref())?;
     warnings.iter().for_each(|text| progress.warn(text));
     deliver::check_outputs(request, &closure)?;
-    let trees = Trees::open(request, &closure)?;
+    let rules = Rules {
+        follow_links: request.follow_links,
+        replace: request.replace,
+    };
+    let ground = base.as_ref().map(|base| base.ground(rules)).transpose()?;
+    let trees = Trees::open(request, &closure, ground)?;
     let delivery = Delivery::open(request, progress)?;
     let recall = Recall {
         cache: delivery.cache(),
@@ -108,14 +135,22 @@ pub fn build(request: &BuildRequest, progress: &dyn Progress) -> Result<Outcome,
         request.jobs,
         progress,
     )?;
-    let image = image(request, &plan, &blobs)?;
+    if let Some(base) = &base {
+        base.copy_to(delivery.store())?;
+    }
+    let image = image(request, base.as_ref(), &plan, &blobs)?;
     image.write_to(delivery.store())?;
     delivery.send(request, &image)?;
     delivery.close(request);
     Ok(outcome::of(request, &plan, &blobs, &image))
 }
 
-fn image(request: &BuildRequest, plan: &LayerPlan, blobs: &[LayerBlob]) -> Result<Image, Error> {
+fn image(
+    request: &BuildRequest,
+    base: Option<&Base>,
+    plan: &LayerPlan,
+    blobs: &[LayerBlob],
+) -> Result<Image, Error> {
     let own = plan
         .layers
         .iter()
@@ -133,5 +168,6 @@ fn image(request: &BuildRequest, plan: &LayerPlan, blobs: &[LayerBlob]) -> Resul
     let mut said = request.annotations.clone();
     said.entry(annotations::STRATEGY.to_owned())
         .or_insert_with(|| plan.strategy.clone());
-    Ok(assemble(&request.config, None, &layers, &said)?)
+    let base = base.map(|base| &base.image);
+    Ok(assemble(&request.config, base, &layers, &said)?)
 }

@@ -1,6 +1,6 @@
 //! What a build made, and what the image says of its layers.
 
-use crate::blob::{DiffId, Digest};
+use crate::blob::{Descriptor, DiffId, Digest};
 use crate::image::{Annotations, Image, ImageLayer, annotations};
 use crate::layer::LayerBlob;
 use crate::plan::{LayerKind, LayerPlan, PlanLayer};
@@ -17,7 +17,9 @@ pub struct Outcome {
     pub config_digest: Digest,
     /// Names under which it can be found.
     pub tags: Vec<String>,
-    /// Lowest first.
+    /// The layers of the base image, lowest first.
+    pub base: Vec<(Descriptor, DiffId)>,
+    /// Those above them, lowest first.
     pub layers: Vec<LayerOutcome>,
 }
 
@@ -65,6 +67,10 @@ pub(super) fn of(
         digest: image.manifest.descriptor.digest.clone(),
         config_digest: image.config.descriptor.digest.clone(),
         tags,
+        base: { image.layers() }
+            .take(image.layers().len() - blobs.len())
+            .map(|(layer, diff_id)| (layer.descriptor.clone(), diff_id.clone()))
+            .collect(),
         layers: layers.collect(),
     }
 }
@@ -86,12 +92,19 @@ pub(super) fn description(layer: &PlanLayer, request: &BuildRequest) -> String {
         let mut contents = request.contents.clone();
         contents.sort();
         contents.dedup();
-        return match contents.is_empty() {
-            true => "plywood: customisation".to_owned(),
-            false => format!("plywood: links to {}", some(&contents)),
+        let links = some_of("links to", &contents);
+        let removed = some_of("removes", &request.remove);
+        let said: Vec<_> = links.into_iter().chain(removed).collect();
+        return match said.as_slice() {
+            [] => "plywood: customisation".to_owned(),
+            said => format!("plywood: {}", said.join("; ")),
         };
     }
     format!("plywood: {}", some(&paths(layer)))
+}
+
+fn some_of(what: &str, paths: &[String]) -> Option<String> {
+    (!paths.is_empty()).then(|| format!("{what} {}", some(paths)))
 }
 
 fn some(paths: &[String]) -> String {

@@ -9,6 +9,7 @@ use crate::layer::Codec;
 use crate::layout::OnWait;
 use crate::plan::{LayerPlan, Pins, Previous};
 use crate::source::{DirSource, GraphSource, NixSource, Split};
+use crate::target::ImageRef;
 use crate::tree::Policy;
 
 /// One of the things that an image is made of.
@@ -27,6 +28,14 @@ pub enum Input {
 pub struct BuildRequest {
     /// What goes in, in the order of the command line.
     pub inputs: Vec<Input>,
+    /// The image that this one is built on.
+    pub base: Option<ImageRef>,
+    /// Puts what goes through links of the base at the places that they lead to.
+    pub follow_links: bool,
+    /// Lets links of the base, and things of another kind, give way.
+    pub replace: bool,
+    /// Absolute paths that are taken away from the base.
+    pub remove: Vec<String>,
     /// Store paths whose closure goes in and which are joined at `/`.
     pub contents: Vec<String>,
     /// Directories whose content goes into the last layer.
@@ -82,6 +91,10 @@ impl Default for BuildRequest {
     fn default() -> Self {
         Self {
             inputs: Vec::new(),
+            base: None,
+            follow_links: false,
+            replace: false,
+            remove: Vec::new(),
             contents: Vec::new(),
             top: Vec::new(),
             wrappers: Vec::new(),

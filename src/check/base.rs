@@ -38,7 +38,7 @@ fn verify_one(
     );
     let report = match report {
         Ok(report) => report,
-        Err(source) => return Err(ViewError::Io { digest, source }),
+        Err(source) => return Err(ViewError::unreadable(digest, source)),
     };
     let must = report
         .faults

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use crate::blob::{BlobStore, Descriptor, Digest, Hasher};
+use rayon::prelude::*;
+
+use crate::blob::{Algorithm, BlobError, BlobStore, Descriptor, Digest, Hasher};
 use crate::error::ErrorKind;
-use crate::fault::Fault;
+use crate::fault::{Fault, Level};
 use crate::image::{Image, ImageError};
 use crate::layer::read::{Decompressor, TarReader, decompress, fault_of, tar_limit};
 use crate::tree::{Entry, Kind, TreePath};
@@ -87,6 +89,14 @@ pub enum ViewError {
 }
 
 impl ViewError {
+    /// A blob that is damaged says so when its end is reached.
+    pub(super) fn unreadable(digest: Digest, error: io::Error) -> Self {
+        match error.downcast::<BlobError>() {
+            Ok(damage) => Self::Blob(damage),
+            Err(source) => Self::Io { digest, source },
+        }
+    }
+
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Blob(error) => error.kind(),
@@ -112,6 +122,8 @@ type Layer<'s> = TarReader<Decompressor<Box<dyn Read + Send + 's>>>;
 impl View {
     /// The merged tree: every layer in order, whiteouts heeded.
     ///
+    /// Every layer is held against its digest.
+    ///
     /// # Errors
     /// [`ViewError`] naming the layer that cannot be read.
     pub fn of_image(
@@ -119,10 +131,13 @@ impl View {
         image: &Image,
         detail: Detail,
     ) -> Result<Self, ViewError> {
+        let layers: Vec<_> = image.layers().enumerate().collect();
+        let sheets = layers
+            .par_iter()
+            .map(|(number, (layer, _))| Sheet::read(store, &layer.descriptor, *number, detail));
+        let sheets = sheets.collect::<Result<Vec<_>, ViewError>>()?;
         let mut view = Self::default();
-        for (number, (layer, _)) in image.layers().enumerate() {
-            view.lay_over(store, &layer.descriptor, number, detail)?;
-        }
+        sheets.into_iter().for_each(|sheet| view.lay_over(sheet));
         Ok(view)
     }
 
@@ -164,32 +179,17 @@ impl View {
             .map(|(_, shown)| shown)
     }
 
-    fn lay_over(
-        &mut self,
-        store: &dyn BlobStore,
-        layer: &Descriptor,
-        number: usize,
-        detail: Detail,
-    ) -> Result<(), ViewError> {
-        let mut own = Self::default();
-        let mut removed = Vec::new();
-        each(store, layer, detail, |entry, content| {
-            match whiteout(&entry) {
-                Some(gone) => removed.push(gone),
-                None => own.insert(entry, number, content),
-            }
-        })?;
-        for gone in removed {
+    fn lay_over(&mut self, sheet: Sheet) {
+        for gone in sheet.removed {
             self.remove(&gone);
         }
-        for (path, shown) in own.files {
+        for (path, shown) in sheet.own.files {
             // What is no directory leaves nothing below it.
             if shown.entry.kind != Kind::Dir {
                 self.remove(&Gone::Path(path.clone()));
             }
             self.files.insert(path, shown);
         }
-        Ok(())
     }
 
     fn insert(&mut self, entry: Entry, layer: usize, content: Option<Digest>) {
@@ -261,6 +261,30 @@ impl View {
     }
 }
 
+/// One layer, read.
+struct Sheet {
+    own: View,
+    removed: Vec<Gone>,
+}
+
+impl Sheet {
+    fn read(
+        store: &dyn BlobStore,
+        layer: &Descriptor,
+        number: usize,
+        detail: Detail,
+    ) -> Result<Self, ViewError> {
+        let (mut own, mut removed) = (View::default(), Vec::new());
+        each(store, layer, detail, |entry, content| {
+            match whiteout(&entry) {
+                Some(gone) => removed.push(gone),
+                None => own.insert(entry, number, content),
+            }
+        })?;
+        Ok(Self { own, removed })
+    }
+}
+
 /// What a whiteout takes away.
 enum Gone {
     Path(TreePath),
@@ -288,7 +312,7 @@ fn each(
     while let Some(raw) = reader.next_entry().map_err(failed)? {
         let Some(entry) = raw.to_entry() else {
             let text = "cannot stand in a file tree";
-            let fault = Fault::new(crate::fault::Level::Must, 93, raw.shown(), text);
+            let fault = Fault::new(Level::Must, 93, raw.shown(), text);
             let digest = layer.digest.clone();
             return Err(ViewError::Layer { digest, fault });
         };
@@ -309,7 +333,7 @@ fn open<'s>(store: &'s dyn BlobStore, layer: &Descriptor) -> Result<Layer<'s>, V
 }
 
 fn hash(reader: &mut impl Read) -> io::Result<Digest> {
-    let mut hasher = Hasher::new(crate::blob::Algorithm::Sha256);
+    let mut hasher = Hasher::new(Algorithm::Sha256);
     let mut buffer = [0; 16 << 10];
     loop {
         match reader.read(&mut buffer)? {
@@ -326,10 +350,7 @@ fn unreadable(layer: &Descriptor, error: io::Error) -> ViewError {
             digest,
             fault: fault.clone(),
         },
-        None => ViewError::Io {
-            digest,
-            source: error,
-        },
+        None => ViewError::unreadable(digest, error),
     }
 }
 

@@ -53,8 +53,17 @@ fn summary(outcome: &Outcome) -> String {
     } else {
         format!(", named {}", outcome.tags.join(", "))
     };
+    let below: u64 = outcome.base.iter().map(|(layer, _)| layer.size).sum();
+    let base = match outcome.base.len() {
+        0 => String::new(),
+        count => format!(
+            " on {} of the base, {}",
+            report::count(count, "layer"),
+            report::size(below)
+        ),
+    };
     format!(
-        "{}{known}, {}{named}",
+        "{}{known}, {}{base}{named}",
         report::count(layers.len(), "layer"),
         report::size(stored)
     )
@@ -62,6 +71,17 @@ fn summary(outcome: &Outcome) -> String {
 
 /// What `--metadata-file` says.
 fn metadata(outcome: &Outcome) -> Value {
+    let base = outcome.base.iter().map(|(layer, diff_id)| {
+        json!({
+            "digest": layer.digest.to_string(),
+            "diff_id": diff_id.to_string(),
+            "size": layer.size,
+            "media_type": layer.media_type,
+            "kind": "base",
+            "paths": [],
+            "cached": true,
+        })
+    });
     let layers = outcome.layers.iter().map(|layer| {
         json!({
             "digest": layer.blob.descriptor.digest.to_string(),
@@ -80,7 +100,7 @@ fn metadata(outcome: &Outcome) -> Value {
         "digest": outcome.digest.to_string(),
         "config_digest": outcome.config_digest.to_string(),
         "tags": outcome.tags,
-        "layers": layers.collect::<Vec<_>>(),
+        "layers": base.chain(layers).collect::<Vec<_>>(),
         "compressors": serde_json::Map::from_iter(compressors),
     })
 }

@@ -105,7 +105,13 @@ macro_rules! from_rooms {
     )*};
 }
 
-from_rooms!(plywood::image::ImageError, plywood::layout::LayoutError);
+from_rooms!(
+    plywood::blob::BlobError,
+    plywood::check::ViewError,
+    plywood::image::ImageError,
+    plywood::layout::LayoutError,
+    plywood::target::TargetError
+);
 
 impl From<plywood::Error> for Failure {
     fn from(error: plywood::Error) -> Self {

@@ -84,7 +84,7 @@ fn merge(mut flags: ImageArgs, mut file: ImageArgs) -> ImageArgs {
         ($($key:ident)*) => { ImageArgs { $($key: flags.$key.or_else_from(file.$key)),* } };
     }
     merged! {
-        paths graph store_prefix nix contents top exclude owner mode mtime xattrs
+        base follow_links replace remove paths graph store_prefix nix contents top exclude owner mode mtime xattrs
         env env_file entrypoint cmd user workdir label annotation expose volume stop_signal
         healthcheck platform arch author created config_json
         split max_layers strategy layer layers_file previous fleet compression compat jobs cache no_cache
@@ -115,8 +115,8 @@ impl ImageArgs {
             *path = started_at(base, path);
         }
         let images = self.previous.iter_mut().chain(&mut self.fleet);
-        for output in images.chain(&mut self.output) {
-            *output = output_started_at(base, output);
+        for image in images.chain(&mut self.output).chain(&mut self.base) {
+            *image = output_started_at(base, image);
         }
     }
 }

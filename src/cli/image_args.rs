@@ -50,6 +50,35 @@ pub struct ImageArgs {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub top: Vec<PathBuf>,
 
+    /// Build on this image: its layers are carried as they are, its configuration is the ground of ours
+    ///
+    /// Of an image for several platforms, --platform chooses. Directories that the base has keep its attributes.
+    #[arg(
+        short,
+        long,
+        value_name = "[oci:|oci-archive:|docker-archive:]PATH[:TAG|@DIGEST]",
+        help_heading = "Inputs"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<PathBuf>,
+
+    /// Put what goes through a link of the base (bin/x, where the base has bin -> usr/bin) where the link leads
+    ///
+    /// Without it, a build that would write through or over a link of the base is refused.
+    #[arg(long, help_heading = "Inputs")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub follow_links: bool,
+
+    /// Let links of the base, and what is of another kind (a directory where we have a file), give way to ours
+    #[arg(long, help_heading = "Inputs")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub replace: bool,
+
+    /// Take this path away from the base, by a whiteout in the last layer
+    #[arg(long, value_name = "PATH", help_heading = "Inputs")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+
     /// Leave out of directories what matches: a name anywhere, or, with a `/` in it, a path from the image's root
     #[arg(long, value_name = "GLOB", help_heading = "Inputs")]
     #[serde(skip_serializing_if = "Vec::is_empty")]

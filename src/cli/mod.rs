@@ -13,6 +13,7 @@ mod names;
 mod outputs;
 mod plan;
 mod progress;
+mod reference;
 mod report;
 mod request;
 mod signals;

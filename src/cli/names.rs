@@ -8,16 +8,17 @@ use std::time::{Duration, SystemTime};
 use plywood::image::annotations::{CONTAINERD_NAME, REF_NAME};
 use plywood::image::{ImageName, IndexEntry, is_tag};
 use plywood::layout::{Garbage, GcOptions, Layout, WriteOptions};
+use plywood::target::ImageRef;
 use serde_json::{Value, json};
 
 use super::args::{Gc, Tag, Untag, Writing};
 use super::exit::{Done, Failure};
 use super::request::sync;
 use super::values::refused;
-use super::{Context, report};
+use super::{Context, reference, report};
 
 pub fn tag(args: &Tag, context: &Context) -> Done {
-    let (path, name) = reference(&args.image)?;
+    let ImageRef { path, name, .. } = reference::layout(&args.image)?;
     let layout = Layout::open_to_change(&path, &options(&args.writing, context)?)?;
     let entry = layout.resolve(name.as_deref())?;
     let named: Result<Vec<_>, _> = args
@@ -106,7 +107,7 @@ fn renamed(entry: &IndexEntry, name: &str) -> Result<IndexEntry, Failure> {
     Ok(entry)
 }
 
-fn options(writing: &Writing, context: &Context) -> Result<WriteOptions, Failure> {
+pub fn options(writing: &Writing, context: &Context) -> Result<WriteOptions, Failure> {
     Ok(WriteOptions {
         sync: sync(Some(&writing.sync))?,
         lock_timeout: writing.lock_timeout.map(Duration::from_secs),
@@ -119,31 +120,6 @@ fn options(writing: &Writing, context: &Context) -> Result<WriteOptions, Failure
 fn directory(text: &Path) -> PathBuf {
     let bytes = text.as_os_str().as_bytes();
     OsStr::from_bytes(bytes.strip_prefix(b"oci:").unwrap_or(bytes)).into()
-}
-
-/// `[oci:]DIR[:TAG|@DIGEST]` → the directory, and the name as the layout resolves it.
-pub fn reference(text: &Path) -> Result<(PathBuf, Option<String>), Failure> {
-    let path = directory(text);
-    let bytes = path.as_os_str().as_bytes();
-    let digest = bytes
-        .windows(8)
-        .position(|part| part == b"@sha256:" || part == b"@sha512:");
-    let cut = digest.or_else(|| bytes.iter().position(|&b| b == b':'));
-    let Some(cut) = cut else {
-        return Ok((path, None));
-    };
-    let (dir, name) = (&bytes[..cut], &bytes[cut..]);
-    let name = if digest.is_some() { name } else { &name[1..] };
-    let name = std::str::from_utf8(name)
-        .ok()
-        .filter(|name| !name.is_empty());
-    match name {
-        Some(name) if !dir.is_empty() => Ok((OsStr::from_bytes(dir).into(), Some(name.to_owned()))),
-        _ => Err(Failure::usage(format!(
-            "`{}` is not DIR, DIR:TAG or DIR@DIGEST",
-            text.display()
-        ))),
-    }
 }
 
 /// `90`, `10m`, `2h`, `7d`.
@@ -172,26 +148,6 @@ fn age(text: &str) -> Result<Duration, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn references() {
-        let digest = format!("sha256:{}", "0".repeat(64));
-        for (text, dir, name) in [
-            ("oci:a/b", "a/b", None),
-            ("a:v1", "a", Some("v1")),
-            ("oci:a:localhost/x:1", "a", Some("localhost/x:1")),
-            (&format!("a@{digest}"), "a", Some(&*format!("@{digest}"))),
-            ("user@host", "user@host", None),
-        ] {
-            let (found, tag) = reference(Path::new(text)).unwrap();
-            assert_eq!(
-                (found.to_str(), tag.as_deref()),
-                (Some(dir), name),
-                "{text}"
-            );
-        }
-        assert!(reference(Path::new("oci::x")).is_err() && reference(Path::new("a:")).is_err());
-    }
 
     #[test]
     fn ages() {

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use super::args::ImageArgs;
 use super::exit::Failure;
 use super::values::{bytes, choice, date, owner, seconds};
-use super::{config, earlier, outputs, sources};
+use super::{config, earlier, outputs, reference, sources};
 
 /// The request that the arguments amount to; `outputs` are those of [`outputs::outputs`], none for a plan.
 ///
@@ -45,6 +45,10 @@ pub fn build(
         split: split(args.split.as_deref())?,
         max_layers: args.max_layers.map_or(defaults.max_layers, |n| n as usize),
         names: names?,
+        base: args.base.as_deref().map(reference::parse).transpose()?,
+        follow_links: args.follow_links,
+        replace: args.replace,
+        remove: args.remove.clone(),
         contents: args.contents.clone(),
         top: args.top.clone(),
         exclude: args.exclude.clone(),
@@ -89,9 +93,9 @@ fn inputs(args: &ImageArgs) -> Result<Vec<Input>, Failure> {
         .collect();
     inputs.extend(sources::nix(args).map(Input::Nix));
     inputs.extend(sources::directories(args)?.into_iter().map(Input::Dir));
-    if inputs.is_empty() && args.top.is_empty() {
+    if inputs.is_empty() && args.top.is_empty() && args.base.is_none() {
         return Err(Failure::usage("there is nothing to build from").hint(
-            "give a directory, a --graph or a --nix store path; `plywood build --help` has more",
+            "give a directory, a --graph, a --nix store path or a --base; `plywood build --help` has more",
         ));
     }
     Ok(inputs)

@@ -39,6 +39,24 @@ pub enum TargetError {
         /// What the config says.
         promised: DiffId,
     },
+    /// A text that names no image.
+    #[error("`{text}` names no image: it {fault}")]
+    Reference {
+        /// As given.
+        text: String,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+    /// A name that two images bear.
+    #[error("{} has {} images `{name}`: {}", path.display(), choices.len(), choices.join(", "))]
+    Twice {
+        /// The layout or archive.
+        path: PathBuf,
+        /// The name asked for.
+        name: String,
+        /// The images, with what tells them apart.
+        choices: Vec<String>,
+    },
     /// A file that is not an archive of images.
     #[error("{} cannot be read as an archive of images: {fault}", path.display())]
     NotAnArchive {
@@ -82,6 +100,7 @@ impl TargetError {
             Self::Layout(error) => error.kind(),
             Self::Write { .. } => ErrorKind::Io,
             Self::Image(error) => error.kind(),
+            Self::Reference { .. } | Self::Twice { .. } => ErrorKind::Usage,
             Self::DiffId { .. } | Self::NotAnArchive { .. } => ErrorKind::Invalid,
         }
     }
@@ -92,6 +111,10 @@ impl TargetError {
             Self::Layout(error) => error.hint(),
             Self::Image(error) => error.hint(),
             Self::Write { source, .. } => advice(source),
+            Self::Reference { .. } => {
+                Some("write [oci:|oci-archive:|docker-archive:]PATH[:TAG|@DIGEST]".to_owned())
+            }
+            Self::Twice { .. } => Some("choose one with @sha256:…, or with --platform".to_owned()),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ mod error;
 mod layout;
 mod members;
 mod oci;
+mod origin;
 mod output;
 mod tarball;
 
@@ -18,6 +19,7 @@ pub use docker::DockerArchive;
 pub use error::TargetError;
 pub use layout::LayoutTarget;
 pub use oci::OciArchive;
+pub use origin::{Form, ImageRef, Origin};
 pub use output::Output;
 
 use crate::blob::BlobStore;

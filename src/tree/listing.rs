@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
-use super::node::{Dir, MADE, Node, Span, Tag};
+use super::node::{Dir, GIVEN, MADE, Node, Span, Tag};
 use super::part::{Flavour, Part};
 use super::scan::Devices;
 use super::walk::{Walk, walk};
@@ -74,6 +74,9 @@ pub fn list(request: ListRequest) -> Result<Listing, TreeError> {
     report(claims, &request.parts)?;
     if request.yielding {
         yield_to(request.parents, &mut dirs)?;
+    }
+    if request.parents.has_given() {
+        take_given(request.parents, &mut dirs);
     }
     let order = flatten(&dirs);
     let mut listing = Listing {
@@ -174,8 +177,10 @@ impl<'a> Grown<'a> {
             Kind::Symlink { target } => {
                 Node::made(Tag::Symlink, name, dir.store(target).pack(), entry.meta)
             }
+            Kind::File { size: 0 } => Node::made(Tag::File, name, 0, entry.meta),
             other => {
-                let why = format!("plywood makes directories and links only, not {other:?}");
+                let why =
+                    format!("plywood makes directories, links and empty files only, not {other:?}");
                 return Err(TreeError::Refused {
                     path: entry.path.display().into(),
                     why,
@@ -248,7 +253,7 @@ fn settle(dirs: &mut [Dir], parts: &[Part]) -> Vec<Claim> {
     while let Some(at) = open.pop() {
         let mut dir = std::mem::take(&mut dirs[at]);
         let mut children = std::mem::take(&mut dir.children);
-        children.sort_by(|a, b| dir.name(a).cmp(dir.name(b)));
+        children.sort_by(|a, b| place(dir.name(a)).cmp(&place(dir.name(b))));
         for node in children {
             match dir
                 .children
@@ -283,6 +288,11 @@ fn settle(dirs: &mut [Dir], parts: &[Part]) -> Vec<Claim> {
     }
     claims.sort_by(|a, b| a.path.cmp(&b.path));
     claims
+}
+
+/// Siblings stand by name, whiteouts before all others (layer chapter, whiteouts).
+fn place(name: &[u8]) -> (bool, &[u8]) {
+    (!name.starts_with(b".wh."), name)
 }
 
 /// Of two directories at one place the one that a disk has gives the attributes.
@@ -369,6 +379,28 @@ fn yield_to(parents: &Parents, dirs: &mut [Dir]) -> Result<(), TreeError> {
         }
     }
     Ok(())
+}
+
+/// Gives directories the attributes that were decided before, whatever the disk says.
+fn take_given(parents: &Parents, dirs: &mut [Dir]) {
+    for dir in dirs {
+        for at in 0..dir.children.len() {
+            let node = &dir.children[at];
+            if node.tag != Tag::Dir {
+                continue;
+            }
+            let path = dir.path.join(dir.name(node)).unwrap_or_default();
+            let Some((meta, xattrs)) = parents.given(&path) else {
+                continue;
+            };
+            let mut node = Node {
+                part: GIVEN,
+                ..Node::made(Tag::Dir, node.name, node.data, *meta)
+            };
+            keep_xattrs(dir, &mut node, xattrs.clone());
+            dir.children[at] = node;
+        }
+    }
 }
 
 fn report(claims: Vec<Claim>, parts: &[Part]) -> Result<(), TreeError> {
@@ -464,7 +496,10 @@ impl Listing {
         } else {
             (dir, node)
         };
-        let meta = self.policy.apply(&self.kind(dir, source), source.meta());
+        let meta = match source.part {
+            GIVEN => source.meta(),
+            _ => self.policy.apply(&self.kind(dir, source), source.meta()),
+        };
         Entry {
             path: self.path(index),
             kind,

@@ -73,6 +73,20 @@ pub enum TreeError {
         /// How many further places are claimed twice.
         more: usize,
     },
+    /// Something that does not fit what a base image has at its place.
+    #[error("{place} is {found} here and {below} in the base image{}", others(*more))]
+    Below {
+        /// The place in the image.
+        place: String,
+        /// What would come there, in words.
+        found: String,
+        /// What is there, in words.
+        below: String,
+        /// What can be done.
+        advice: String,
+        /// How many further places do not fit.
+        more: usize,
+    },
     /// An exclusion pattern that is none.
     #[error("`{pattern}` is not a pattern: {why}")]
     Pattern {
@@ -105,13 +119,14 @@ impl TreeError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => ErrorKind::Input,
             Self::Io { .. } | Self::Changed { .. } => ErrorKind::Io,
             Self::Refused { .. } => ErrorKind::Input,
-            Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::Conflict { .. } | Self::Below { .. } => ErrorKind::Conflict,
             Self::Pattern { .. } => ErrorKind::Usage,
         }
     }
 
     pub(crate) fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::Below { advice, .. } => advice,
             Self::Changed { .. } => "stop whatever writes there, or build from a snapshot",
             Self::Refused { .. } => "leave it out with --exclude, or rename it",
             Self::Conflict { .. } => {

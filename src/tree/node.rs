@@ -43,6 +43,8 @@ impl Span {
 
 /// No part: made by plywood, without bytes on any disk.
 pub(super) const MADE: u32 = u32::MAX;
+/// Made as well, with attributes that are final: no policy is applied to them.
+pub(super) const GIVEN: u32 = u32::MAX - 1;
 
 /// One entry, as found on disk: [`Policy`](super::Policy) is applied when it is read out.
 #[derive(Clone, Debug)]

@@ -55,6 +55,16 @@ impl Parents {
         self
     }
 
+    /// Whether some directories are decided already.
+    pub(super) fn has_given(&self) -> bool {
+        !self.given.is_empty()
+    }
+
+    /// The attributes of a directory that are decided already.
+    pub(super) fn given(&self, path: &TreePath) -> Option<&(Meta, Xattrs)> {
+        self.given.get(path)
+    }
+
     /// The attributes of a directory as some tree has it; `None` if none has it.
     ///
     /// # Errors
@@ -132,6 +142,24 @@ impl Parents {
             .collect();
         found.sort_by_key(|(rank, _)| *rank);
         found.into_iter().map(|(_, part)| part)
+    }
+}
+
+impl Part {
+    /// Whether this tree has a directory at a path; `None` if it has nothing there.
+    ///
+    /// # Errors
+    /// [`TreeError::Io`] if that cannot be told.
+    pub fn has_dir(&self, path: &TreePath) -> Result<Option<bool>, TreeError> {
+        let policy = Policy {
+            xattrs: super::XattrRule::None,
+            ..Policy::default()
+        };
+        let found = match self.reaches(path) {
+            true => examine(self, path, &policy)?,
+            false => None,
+        };
+        Ok(found.map(|found| matches!(found, Found::Dir(..))))
     }
 }
 

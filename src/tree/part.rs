@@ -21,6 +21,8 @@ pub struct Part {
     pub(super) flavour: Flavour,
     /// Only these entries of the tree, by their paths in the image.
     pub(super) only: Option<Arc<Vec<TreePath>>>,
+    /// These entries, and what is below them, are left out.
+    pub(super) without: Vec<TreePath>,
 }
 
 /// What may be taken for granted about a tree.
@@ -72,6 +74,7 @@ impl Opener {
             base,
             flavour,
             only: None,
+            without: Vec::new(),
         })
     }
 
@@ -97,6 +100,15 @@ fn split(host: &Path) -> io::Result<(PathBuf, Vec<u8>)> {
         }
         _ => Err(io::ErrorKind::InvalidInput.into()),
     }
+}
+
+/// A path below `from` at the same place below `to`.
+fn carried(path: &TreePath, from: &TreePath, to: &TreePath) -> TreePath {
+    let below = path.as_bytes().get(from.as_bytes().len()..);
+    let below = below.unwrap_or_default();
+    let below = below.strip_prefix(b"/").unwrap_or(below);
+    // What is too long is refused when it is listed.
+    to.join(below).unwrap_or_default()
 }
 
 impl Part {
@@ -132,6 +144,72 @@ impl Part {
             self.only = Some(only);
         }
         self
+    }
+
+    /// The directory at `from` as a tree of its own that lands at `to`.
+    ///
+    /// # Errors
+    /// [`TreeError::Io`] if it cannot be opened.
+    pub fn moved(&self, from: &TreePath, to: TreePath) -> Result<Self, TreeError> {
+        let host = self.host_of(from.as_bytes());
+        let root = Root::open(&host).map_err(|e| TreeError::io("open", &host, e))?;
+        let only = self.only.as_ref().map(|only| {
+            let below = only
+                .iter()
+                .filter(|path| from.contains(path) && *path != from);
+            Arc::new(below.map(|path| carried(path, from, &to)).collect())
+        });
+        Ok(Self {
+            dest: to,
+            root: Arc::new(root),
+            base: Vec::new(),
+            flavour: self.flavour,
+            only,
+            without: Vec::new(),
+        })
+    }
+
+    /// The same tree at another place.
+    pub fn at(mut self, dest: TreePath) -> Self {
+        let carry = |only: Arc<Vec<TreePath>>| {
+            Arc::new(
+                only.iter()
+                    .map(|path| carried(path, &self.dest, &dest))
+                    .collect(),
+            )
+        };
+        if dest != self.dest {
+            self.only = self.only.map(carry);
+            self.dest = dest;
+        }
+        self
+    }
+
+    /// The same tree without the entry at `gone` and what is below it.
+    pub fn without(mut self, gone: TreePath) -> Self {
+        self.only = self.only.map(|only| {
+            let kept = only.iter().filter(|path| !gone.contains(path));
+            Arc::new(kept.cloned().collect())
+        });
+        self.without.push(gone);
+        self
+    }
+
+    /// Whether a path, or something below it, is in this part of a tree.
+    pub(super) fn reaches(&self, path: &TreePath) -> bool {
+        let listed = |only: &Arc<Vec<TreePath>>| {
+            let at = only.partition_point(|other| other < path);
+            only.get(at).is_some_and(|first| path.contains(first))
+        };
+        self.dest.contains(path)
+            && self.only.as_ref().is_none_or(listed)
+            && !self.without.iter().any(|gone| gone.contains(path))
+    }
+
+    /// Whether an entry of a directory is left out.
+    pub(super) fn leaves_out(&self, dir: &TreePath, name: &[u8]) -> bool {
+        let is = |path: &TreePath| path.name() == name && path.parent().as_ref() == Some(dir);
+        self.without.iter().any(is)
     }
 
     /// Whether this part is one file rather than a directory's content.

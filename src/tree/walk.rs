@@ -180,7 +180,8 @@ impl Walk<'_> {
     }
 
     fn exclude_applies(&self, dir: &TreePath, name: &[u8]) -> bool {
-        self.part.flavour == Flavour::Plain && self.exclude.matches(dir, name)
+        self.part.leaves_out(dir, name)
+            || self.part.flavour == Flavour::Plain && self.exclude.matches(dir, name)
     }
 
     fn stat_all<'n>(

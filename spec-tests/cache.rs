@@ -51,9 +51,9 @@ fn files(root: &Path) -> Vec<PathBuf> {
         for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                open.push(path)
+                open.push(path);
             } else {
-                found.push(path)
+                found.push(path);
             }
         }
     }
@@ -181,9 +181,10 @@ fn every_kind_of_change_is_seen() {
 
 #[test]
 fn a_poisoned_cache_is_not_believed() {
-    let poisons: [(&str, &dyn Fn(&Path)); 5] = [
+    type Poison<'a> = &'a dyn Fn(&Path);
+    let poisons: [(&str, Poison); 5] = [
         ("cut", &|path| {
-            fs::write(path, &fs::read(path).unwrap()[..10]).unwrap()
+            fs::write(path, &fs::read(path).unwrap()[..10]).unwrap();
         }),
         ("empty", &|path| fs::write(path, "").unwrap()),
         ("one bit", &|path| {
@@ -205,7 +206,9 @@ fn a_poisoned_cache_is_not_believed() {
             let case = build(&tree, cache.path(), "oci:out");
             let first = case.success().digest();
             fs::remove_dir_all(case.at("out")).unwrap();
-            files(&cache.at(part)).iter().for_each(|path| poison(path));
+            for path in files(&cache.at(part)) {
+                poison(&path);
+            }
             assert_eq!(case.success().digest(), first, "{part}: {name}");
         }
     }

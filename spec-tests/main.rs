@@ -6,7 +6,8 @@
 #![allow(
     clippy::cast_precision_loss,
     clippy::large_stack_arrays,
-    clippy::maybe_infinite_iter
+    clippy::maybe_infinite_iter,
+    clippy::too_many_lines
 )]
 
 mod images;

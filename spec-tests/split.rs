@@ -365,7 +365,7 @@ fn python_distributions() {
         "baz-2.egg-info/top_level.txt",
         "baz_one.py",
     ];
-    assert_eq!(holds(&held, "pip:baz"), baz.map(|p| at(p)).join(" "));
+    assert_eq!(holds(&held, "pip:baz"), baz.map(at).join(" "));
     assert_eq!(holds(&held, "unowned:/"), at("own.py"));
     assert_eq!(held.len(), 3, "what is vendored is a part of its vendor");
     let ran = Case::new()

@@ -68,7 +68,10 @@ impl CacheError {
     pub(crate) fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Newer { .. } => "name another directory with --cache, or update plywood",
-            _ => "build without it (--no-cache), or name another directory with --cache",
+            Self::Io { .. } => {
+                "build without it (--no-cache), or name another directory with --cache"
+            }
+            Self::Layout(error) => return error.hint(),
         };
         Some(hint.to_owned())
     }

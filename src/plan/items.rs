@@ -1,6 +1,7 @@
 //! What strategies see of components, and what they give back.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::{LayerKind, Member, PlanLayer};
 use crate::graph::{Graph, NodeId};
@@ -94,7 +95,7 @@ impl<'a> Items<'a> {
             popularity: self
                 .ranking
                 .as_ref()
-                .map(|ranking| ranking.score(node).clone()),
+                .map(|ranking| Arc::clone(ranking.score(node))),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A plan as JSON: the shape that `plan --json` prints and others rely on.
 
+use std::sync::Arc;
+
 use num_bigint::BigUint;
 use serde::{Deserialize, Serialize};
 
@@ -170,6 +172,7 @@ impl TryFrom<MemberShape> for Member {
         } = shape;
         let number = |text: String| {
             BigUint::parse_bytes(text.as_bytes(), 10)
+                .map(Arc::new)
                 .ok_or_else(|| malformed(format!("the popularity `{text}` of {path} is no number")))
         };
         let popularity = popularity.map(number).transpose()?;

@@ -1,5 +1,7 @@
 //! The plan as a value.
 
+use std::sync::Arc;
+
 use num_bigint::BigUint;
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +41,7 @@ pub struct Member {
     /// Of its content, where its source states one.
     pub hash: Option<String>,
     /// Its popularity, where the strategy counts one.
-    pub popularity: Option<BigUint>,
+    pub popularity: Option<Arc<BigUint>>,
 }
 
 /// Why a layer exists.

@@ -2,6 +2,8 @@
 
 mod popularity;
 
+use std::sync::Arc;
+
 use num_bigint::BigUint;
 
 use crate::graph::NodeId;
@@ -14,7 +16,7 @@ pub struct Ranking {
     /// A permutation of the graph's nodes.
     order: Vec<NodeId>,
     /// By node, not by rank: `scores[node.index()]`.
-    scores: Vec<BigUint>,
+    scores: Vec<Arc<BigUint>>,
 }
 
 impl Ranking {
@@ -24,7 +26,7 @@ impl Ranking {
     }
 
     /// The score of a node.
-    pub fn score(&self, node: NodeId) -> &BigUint {
+    pub fn score(&self, node: NodeId) -> &Arc<BigUint> {
         &self.scores[node.index()]
     }
 }

@@ -11,6 +11,7 @@
 //!   adding can change them.
 
 use std::ops::AddAssign;
+use std::sync::Arc;
 
 use num_bigint::BigUint;
 use rayon::prelude::*;
@@ -27,7 +28,8 @@ pub fn popularity(graph: &Graph) -> Ranking {
     let scores = spread(&parts, graph.len(), part_scores(&Dag::new(graph, &parts)));
     Ranking {
         order: order(graph, &parts, &scores),
-        scores,
+        // Plans share them: the counts of a large graph may take half a gigabyte.
+        scores: scores.into_iter().map(Arc::new).collect(),
     }
 }
 

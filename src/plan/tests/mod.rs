@@ -256,7 +256,10 @@ fn one_path_explained() {
         (place.layer, place.kind, place.rank, place.company),
         (2, LayerKind::Rest, 3, 3)
     );
-    assert_eq!(place.member.popularity, Some(1_u8.into()));
+    assert_eq!(
+        place.member.popularity,
+        Some(std::sync::Arc::new(1_u8.into()))
+    );
     assert!(plan.explain("p9").is_none());
 }
 

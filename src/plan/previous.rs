@@ -274,12 +274,13 @@ struct Chances {
 impl Chances {
     const ONE: u128 = 1 << 32;
 
-    /// One component in twenty changes at an update.
+    /// One component in four changes at an update: between what a month changes in a Python
+    /// environment and a fortnight in Debian's testing (`scripts/layering`).
     fn new(most: usize) -> Self {
         let mut none = Self::ONE;
         let next = |_| {
             let some = Self::ONE - none;
-            none -= none / 20;
+            none -= none / 4;
             some
         };
         Self {

@@ -29,6 +29,7 @@ mod layout_ops;
 mod properties;
 mod races;
 mod readme;
+mod replays;
 mod rooms;
 mod split;
 mod trees;

@@ -28,6 +28,7 @@ mod layout;
 mod layout_ops;
 mod properties;
 mod races;
+mod readers;
 mod readme;
 mod replays;
 mod rooms;

@@ -45,6 +45,7 @@ impl TarStream {
             at: start,
             rest: buffer,
         };
+        let mut reader = self.listing.reader();
         let first = self
             .starts
             .partition_point(|&s| s <= start)
@@ -58,7 +59,7 @@ impl TarStream {
             cursor.copy(entry_start, &header);
             let body = entry_start + header.len() as u64;
             cursor.with(body, content, |offset, room| {
-                self.listing.read(index, offset, room)
+                reader.read(index, offset, room)
             })?;
             cursor.zeros(body + content, tar::padding(content));
         }

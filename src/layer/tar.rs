@@ -57,9 +57,13 @@ impl Header {
     }
 
     /// Zero-padded octal digits and a NUL, `width` bytes in all.
-    fn octal(&mut self, at: usize, width: usize, value: u64) {
-        let digits = format!("{value:0width$o}\0", width = width - 1);
-        self.put(at, digits.as_bytes());
+    fn octal(&mut self, at: usize, width: usize, mut value: u64) {
+        let field = &mut self.0[at..at + width];
+        field[width - 1] = 0;
+        for digit in field[..width - 1].iter_mut().rev() {
+            *digit = b'0' + (value & 7) as u8;
+            value >>= 3;
+        }
     }
 
     fn path(&mut self, path: &[u8], records: &mut Records) {
@@ -136,7 +140,7 @@ impl Header {
     fn sealed(mut self) -> [u8; BLOCK] {
         self.put(148, b"        ");
         let sum: u32 = self.0.iter().map(|&b| u32::from(b)).sum();
-        self.put(148, format!("{sum:06o}\0 ").as_bytes());
+        self.octal(148, 7, u64::from(sum));
         self.0
     }
 }

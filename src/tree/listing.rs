@@ -1,11 +1,12 @@
 //! [`Listing`]: all entries of one layer, sorted, each with the way back to its bytes.
 
 use std::collections::HashMap;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use super::node::{Dir, GIVEN, MADE, Node, Span, Tag};
-use super::part::{Flavour, Part};
+use super::part::Part;
+use super::reader::Reader;
 use super::scan::Devices;
 use super::walk::{Walk, walk};
 use super::{
@@ -471,16 +472,26 @@ impl Listing {
         }
     }
 
-    fn at(&self, index: usize) -> (&Dir, &Node) {
-        let (dir, child) = self.order[index];
-        let dir = &self.dirs[dir as usize];
-        (dir, &dir.children[child as usize])
+    pub(super) fn at(&self, index: usize) -> (&Dir, &Node) {
+        let (_, dir, node) = self.place(index);
+        (dir, node)
     }
 
-    fn path(&self, index: usize) -> TreePath {
+    /// An entry with the number of its directory.
+    pub(super) fn place(&self, index: usize) -> (u32, &Dir, &Node) {
+        let (number, child) = self.order[index];
+        let dir = &self.dirs[number as usize];
+        (number, dir, &dir.children[child as usize])
+    }
+
+    pub(super) fn path(&self, index: usize) -> TreePath {
         let (dir, node) = self.at(index);
-        // Both were checked when the entry was found, and so was the length of the whole.
-        dir.path.join(dir.name(node)).unwrap_or_default()
+        dir.path.child(dir.name(node))
+    }
+
+    /// The tree that an entry with bytes comes from.
+    pub(super) fn part(&self, node: &Node) -> &Part {
+        &self.parts[node.part as usize]
     }
 
     /// The entry at a position, with the policy applied.
@@ -564,58 +575,8 @@ impl Listing {
         (0..self.len()).map(|index| self.entry(index))
     }
 
-    /// Fills `buffer` with a file's bytes from `offset` on.
-    ///
-    /// # Errors
-    /// [`TreeError::Changed`] if the file is not the one that was listed, or not as
-    /// it was then; [`TreeError::Io`] if it cannot be read.
-    pub fn read(&self, index: usize, offset: u64, buffer: &mut [u8]) -> Result<(), TreeError> {
-        let (_, node) = self.at(index);
-        let path = self.path(index);
-        let part = &self.parts[node.part as usize];
-        let host = || part.host_of(path.as_bytes());
-        let changed = |what| TreeError::Changed { path: host(), what };
-        let file = part
-            .root
-            .open_file(&part.source_of(path.as_bytes()))
-            .map_err(|e| vanished(e, &host))?;
-        file.read_exact_at(buffer, offset)
-            .map_err(|e| match e.kind() {
-                std::io::ErrorKind::UnexpectedEof => changed("it has become shorter"),
-                _ if e.raw_os_error() == Some(29) => changed("it is not a regular file any more"),
-                _ => TreeError::io("read", &host(), e),
-            })?;
-        let now = file
-            .metadata()
-            .map_err(|e| TreeError::io("examine", &host(), e))?;
-        if !now.is_file() {
-            return Err(changed("it is not a regular file any more"));
-        }
-        if now.size() != node.data {
-            return Err(changed("its size is another"));
-        }
-        if (now.mtime(), now.mtime_nsec()) != (node.secs, i64::from(node.nanos)) {
-            return Err(changed("its modification time is another"));
-        }
-        // Optimising a Nix store replaces files by equal ones with other inodes.
-        if part.flavour == Flavour::Plain && now.ino() != node.ino {
-            return Err(changed("another file has taken its place"));
-        }
-        Ok(())
-    }
-}
-
-fn vanished(error: std::io::Error, host: &dyn Fn() -> PathBuf) -> TreeError {
-    let link = error.raw_os_error() == Some(40);
-    match error.kind() {
-        std::io::ErrorKind::NotFound => TreeError::Changed {
-            path: host(),
-            what: "it has vanished",
-        },
-        _ if link => TreeError::Changed {
-            path: host(),
-            what: "a link has taken its place, or that of a directory above",
-        },
-        _ => TreeError::io("open", &host(), error),
+    /// The way to the files' bytes.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader::new(self)
     }
 }

@@ -12,6 +12,7 @@ mod normalise;
 mod parents;
 mod part;
 mod path;
+mod reader;
 mod root;
 mod scan;
 mod walk;
@@ -25,6 +26,7 @@ pub use normalise::{ModeRule, MtimeRule, OwnerRule, Policy, XattrRule};
 pub use parents::Parents;
 pub use part::{Flavour, Opener, Part};
 pub use path::{PATH_LIMIT, PathFault, TreePath};
+pub use reader::Reader;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -134,6 +134,14 @@ impl TreePath {
         Self::new([self.as_bytes(), b"/", rest].concat())
     }
 
+    /// The same for one part that was checked before, and so was the length of the whole.
+    pub(super) fn child(&self, name: &[u8]) -> Self {
+        if self.is_root() {
+            return Self(name.into());
+        }
+        Self([self.as_bytes(), b"/", name].concat().into())
+    }
+
     /// Whether `self` is `other` or stands above it.
     pub fn contains(&self, other: &Self) -> bool {
         self.is_root()

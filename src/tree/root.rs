@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
+/// For reading; a pipe does not block, and no terminal becomes ours.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
 /// A held directory. Paths are opened relative to it, never through a link,
 /// never above it, and never so that opening blocks.
 #[derive(Debug)]
@@ -37,10 +40,14 @@ impl Root {
         self.open_beneath(rel, OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
+    /// Holds a directory beneath, to open what is in it by [`open_child`].
+    pub(super) fn hold_dir(&self, rel: &[u8]) -> io::Result<OwnedFd> {
+        self.open_beneath(rel, OFlags::PATH | OFlags::DIRECTORY)
+    }
+
     /// Opens a file beneath for reading. A pipe in its place does not block.
     pub(super) fn open_file(&self, rel: &[u8]) -> io::Result<File> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        self.open_beneath(rel, flags).map(File::from)
+        self.open_beneath(rel, READ).map(File::from)
     }
 
     fn open_beneath(&self, rel: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
@@ -66,6 +73,12 @@ impl Root {
         }
         held.ok_or(Errno::NOENT)
     }
+}
+
+/// Opens a file in a held directory for reading; `name` is one part of a path.
+pub(super) fn open_child(dir: &OwnedFd, name: &[u8]) -> io::Result<File> {
+    let flags = READ | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    Ok(retry(|| openat(dir, name, flags, Mode::empty()))?.into())
 }
 
 /// Signals interrupt calls on network file systems, and a rename elsewhere makes

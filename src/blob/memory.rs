@@ -73,9 +73,13 @@ struct MemoryWriter<'a> {
 
 impl BlobWriter for MemoryWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
-        self.hasher.update(bytes);
         self.bytes.extend_from_slice(bytes);
+        self.follow(bytes);
         Ok(())
+    }
+
+    fn follow(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
     }
 
     fn finish(self: Box<Self>, media_type: &str) -> Result<Descriptor, BlobError> {

@@ -20,7 +20,7 @@ pub use dir::{DirStore, SyncMode};
 pub use ledger::Ledger;
 pub use memory::MemoryStore;
 pub use spool::SpoolStore;
-pub use store::{BlobReader, BlobStore, BlobWriter, Descriptor, read_all};
+pub use store::{Ahead, BlobReader, BlobStore, BlobWriter, Descriptor, read_all};
 pub(crate) use store::{COPY_BUFFER, unreadable};
 pub(crate) use verify::verifying;
 

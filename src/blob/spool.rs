@@ -9,7 +9,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Algorithm, BlobError, BlobReader, BlobStore, BlobWriter, Descriptor, Digest, Hasher};
+use super::writer::AheadInFile;
+use super::{
+    Ahead, Algorithm, BlobError, BlobReader, BlobStore, BlobWriter, Descriptor, Digest, Hasher,
+};
 
 /// Blobs one after another in as few unnamed files as there are writers at once.
 pub struct SpoolStore {
@@ -112,9 +115,21 @@ impl BlobWriter for SpoolWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
         let written = self.file.write_all_at(bytes, self.at);
         written.map_err(|e| self.store.fail("write a temporary file in", e))?;
+        self.follow(bytes);
+        Ok(())
+    }
+
+    fn ahead(&self) -> Option<Box<dyn Ahead>> {
+        Some(Box::new(AheadInFile {
+            file: Arc::clone(&self.file),
+            start: self.start,
+            path: self.store.directory.clone(),
+        }))
+    }
+
+    fn follow(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
         self.at += bytes.len() as u64;
-        Ok(())
     }
 
     fn finish(self: Box<Self>, media_type: &str) -> Result<Descriptor, BlobError> {

@@ -108,12 +108,30 @@ pub trait BlobWriter: Send {
     /// [`BlobError::Io`] naming the temporary file.
     fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError>;
 
+    /// A way to put bytes into their places before their turn, from any thread; `None`
+    /// if this store has none. All bytes of the blob then take it.
+    fn ahead(&self) -> Option<Box<dyn Ahead>> {
+        None
+    }
+
+    /// Takes the next bytes into the digest, which [`ahead`](Self::ahead) has put there.
+    fn follow(&mut self, bytes: &[u8]);
+
     /// Names the blob by its digest, puts it into the store (durably, if the
     /// store promises that) and describes it.
     ///
     /// # Errors
     /// [`BlobError::Io`]; the store is then as it was before.
     fn finish(self: Box<Self>, media_type: &str) -> Result<Descriptor, BlobError>;
+}
+
+/// Puts bytes into a blob out of order.
+pub trait Ahead: Send + Sync {
+    /// Puts bytes where they belong, counted from the start of the blob.
+    ///
+    /// # Errors
+    /// [`BlobError::Io`] naming the temporary file.
+    fn put(&self, bytes: &[u8], at: u64) -> Result<(), BlobError>;
 }
 
 /// Reads a whole document of at most `limit` bytes, verified.

@@ -1,11 +1,15 @@
 //! A blob on its way into a directory: hashed and written in one pass.
 
+use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::dir::DirStore;
 use super::folder::failed;
 use super::temporary::Temporary;
-use super::{Algorithm, BlobError, BlobWriter, Descriptor, Hasher};
+use super::{Ahead, Algorithm, BlobError, BlobWriter, Descriptor, Hasher};
 
 /// Writes of at least this size go straight to the file; smaller ones are gathered.
 const GATHER: usize = 128 << 10;
@@ -37,10 +41,25 @@ impl<'a> DirWriter<'a> {
     }
 }
 
+/// Puts bytes into a file that is on the way to a blob.
+pub(super) struct AheadInFile {
+    pub file: Arc<File>,
+    /// Where the blob starts in it.
+    pub start: u64,
+    /// For messages.
+    pub path: PathBuf,
+}
+
+impl Ahead for AheadInFile {
+    fn put(&self, bytes: &[u8], at: u64) -> Result<(), BlobError> {
+        let written = self.file.write_all_at(bytes, self.start + at);
+        written.map_err(|source| failed("write a blob in", self.path.clone(), source))
+    }
+}
+
 impl BlobWriter for DirWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
-        self.hasher.update(bytes);
-        self.size += bytes.len() as u64;
+        self.follow(bytes);
         if self.gathered.len() + bytes.len() > GATHER {
             self.pass_on()?;
         }
@@ -51,6 +70,19 @@ impl BlobWriter for DirWriter<'_> {
         }
         self.gathered.extend_from_slice(bytes);
         Ok(())
+    }
+
+    fn ahead(&self) -> Option<Box<dyn Ahead>> {
+        Some(Box::new(AheadInFile {
+            file: Arc::new(self.temporary.file.try_clone().ok()?),
+            start: 0,
+            path: self.temporary.path(),
+        }))
+    }
+
+    fn follow(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
     }
 
     fn finish(mut self: Box<Self>, media_type: &str) -> Result<Descriptor, BlobError> {

@@ -9,7 +9,7 @@ use crate::blob::{BlobStore, BlobWriter, DiffId, Hasher};
 use crate::tree::{Listing, TreeError};
 
 use super::codec::Packer;
-use super::queue::{Packed, Queue, Task};
+use super::queue::{Course, Packed, Queue, Task};
 use super::stream::TarStream;
 use super::{Codec, LayerBlob, LayerError};
 
@@ -167,8 +167,8 @@ impl<'a> Shop<'a> {
 
     fn carry_out(&self, task: Task<'a>, packer: &mut Packer) -> Result<(), LayerError> {
         match task {
-            Task::List(layer) => self.list(layer),
-            Task::Fill(layer, piece, stream) => self.fill(layer, piece, &stream, packer),
+            Task::List(layer) => self.list(layer, packer),
+            Task::Fill(layer, piece, course) => self.fill(layer, piece, &course, packer),
             Task::Hash(layer, hasher, raw) => {
                 self.hash(layer, hasher, raw);
                 Ok(())
@@ -178,7 +178,7 @@ impl<'a> Shop<'a> {
         }
     }
 
-    fn list(&self, layer: usize) -> Result<(), LayerError> {
+    fn list(&self, layer: usize, packer: &Packer) -> Result<(), LayerError> {
         let Some(job) = taken(&self.jobs[layer]) else {
             return Ok(());
         };
@@ -197,23 +197,39 @@ impl<'a> Shop<'a> {
             .iter()
             .for_each(|text| self.progress.warn(text));
         self.progress.listed(stream.size());
-        self.lock().listed(layer, stream);
+        // Only where a compressor makes lengths unknown must pieces be written in order.
+        let writer = match packer {
+            Packer::None => Some(self.store().create()?),
+            _ => None,
+        };
+        self.lock().listed(layer, stream, writer);
         Ok(())
+    }
+
+    fn store(&self) -> &'a dyn BlobStore {
+        self.lock().store
     }
 
     fn fill(
         &self,
         layer: usize,
         piece: u64,
-        stream: &TarStream,
+        course: &Course,
         packer: &mut Packer,
     ) -> Result<(), LayerError> {
-        let start = piece * Codec::PIECE as u64;
-        let len = (stream.size() - start).min(Codec::PIECE as u64) as usize;
-        let mut raw = self.lock().buffer();
+        let (whole, mut raw) = {
+            let mut queue = self.lock();
+            (queue.codec.piece() as u64, queue.buffer())
+        };
+        let start = piece * whole;
+        let len = (course.stream.size() - start).min(whole) as usize;
         // Every byte is written below; old content is only kept from being cleared twice.
         raw.resize(len, 0);
-        stream.fill(start, &mut raw)?;
+        course.stream.fill(start, &mut raw)?;
+        if let Some(ahead) = &course.ahead {
+            // At once, while the bytes are in this core's cache.
+            ahead.put(&raw, start)?;
+        }
         self.progress.advance(len as u64);
         let raw = Arc::new(raw);
         self.lock().filled(layer, piece, &raw);
@@ -244,12 +260,14 @@ impl<'a> Shop<'a> {
         writer: Option<Box<dyn BlobWriter + 'a>>,
         packed: Packed,
     ) -> Result<(), LayerError> {
-        let store = self.lock().store;
         let mut writer = match writer {
             Some(writer) => writer,
-            None => store.create()?,
+            None => self.store().create()?,
         };
-        writer.write(packed.bytes())?;
+        match &packed {
+            Packed::Placed(bytes) => writer.follow(bytes),
+            packed => writer.write(packed.bytes())?,
+        }
         self.lock().written(layer, writer, packed);
         Ok(())
     }

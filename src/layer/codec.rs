@@ -19,6 +19,16 @@ impl Codec {
     /// Bytes of tar in one member or frame. Changing it changes every digest.
     pub const PIECE: usize = 4 << 20;
 
+    /// Bytes of tar that are made at once.
+    ///
+    /// What is not compressed is cut as a core's cache likes it; no byte depends on that.
+    pub(super) fn piece(self) -> usize {
+        match self {
+            Self::None => 256 << 10,
+            Self::Gzip(_) | Self::Zstd(_) => Self::PIECE,
+        }
+    }
+
     /// The layer media type of the image specification (layer chapter).
     pub fn media_type(self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::blob::{Algorithm, BlobStore, BlobWriter, Hasher};
+use crate::blob::{Ahead, Algorithm, BlobStore, BlobWriter, Hasher};
 
 use super::stream::TarStream;
 use super::{Codec, LayerBlob, LayerError};
@@ -19,7 +19,7 @@ pub(super) enum Task<'s> {
     /// List layer `.0`.
     List(usize),
     /// Make piece `.1` of layer `.0`.
-    Fill(usize, u64, Arc<TarStream>),
+    Fill(usize, u64, Arc<Course>),
     /// Add the next piece to the hash of the tar.
     Hash(usize, Hasher, Arc<Vec<u8>>),
     /// Write the next piece to the blob; the writer is made on first use.
@@ -28,10 +28,18 @@ pub(super) enum Task<'s> {
     Finish(usize, Box<dyn BlobWriter + 's>, Option<Hasher>),
 }
 
+/// Where the pieces of a layer come from and, if order does not matter, where they go.
+pub(super) struct Course {
+    pub stream: TarStream,
+    pub ahead: Option<Box<dyn Ahead>>,
+}
+
 /// A piece as it will be stored.
 pub(super) enum Packed {
-    /// The tar itself, which may still be wanted for its hash.
+    /// The tar itself.
     Plain(Arc<Vec<u8>>),
+    /// The tar itself, in its place already and wanted only for its digest.
+    Placed(Arc<Vec<u8>>),
     /// Compressed.
     Own(Vec<u8>),
 }
@@ -39,7 +47,7 @@ pub(super) enum Packed {
 impl Packed {
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
-            Self::Plain(bytes) => bytes,
+            Self::Plain(bytes) | Self::Placed(bytes) => bytes,
             Self::Own(bytes) => bytes,
         }
     }
@@ -47,7 +55,7 @@ impl Packed {
 
 #[derive(Default)]
 struct Layer<'s> {
-    stream: Option<Arc<TarStream>>,
+    course: Option<Arc<Course>>,
     pieces: u64,
     /// Next piece to be filled.
     filling: u64,
@@ -70,6 +78,12 @@ impl Layer<'_> {
     fn active(&self) -> bool {
         self.filling > 0 && self.done.is_none()
     }
+}
+
+/// How many pieces may be under way: two a worker and a few to even out, 4 MiB each,
+/// twice when compressed. Small ones are more, but not so many that caches overflow.
+fn budget(codec: Codec, threads: usize) -> usize {
+    (2 * threads + 2) * (Codec::PIECE / codec.piece()).min(4)
 }
 
 /// The state of a whole build.
@@ -104,8 +118,7 @@ impl<'s> Queue<'s> {
             unlisted,
             listing: 0,
             in_flight: 0,
-            // Two pieces a worker and a few to even out: 4 MiB each, twice when compressed.
-            limit: 2 * threads + 2,
+            limit: budget(codec, threads),
             threads,
             free: Vec::new(),
             failed: None,
@@ -159,7 +172,7 @@ impl<'s> Queue<'s> {
         let ready = self
             .layers
             .iter()
-            .filter(|l| l.stream.is_some() && l.filling == 0)
+            .filter(|l| l.course.is_some() && l.filling == 0)
             .count();
         if ready + self.listing <= self.threads {
             if let Some(layer) = self.unlisted.pop() {
@@ -185,10 +198,10 @@ impl<'s> Queue<'s> {
         let (number, _) =
             most.max_by_key(|(number, layer)| (layer.left(), std::cmp::Reverse(*number)))?;
         let layer = &mut self.layers[number];
-        let stream = Arc::clone(layer.stream.as_ref()?);
+        let course = Arc::clone(layer.course.as_ref()?);
         self.in_flight += 1;
         layer.filling += 1;
-        Some(Task::Fill(number, layer.filling - 1, stream))
+        Some(Task::Fill(number, layer.filling - 1, course))
     }
 
     pub(super) fn buffer(&mut self) -> Vec<u8> {
@@ -201,21 +214,32 @@ impl<'s> Queue<'s> {
         }
     }
 
-    pub(super) fn listed(&mut self, number: usize, stream: TarStream) {
+    pub(super) fn listed(
+        &mut self,
+        number: usize,
+        stream: TarStream,
+        writer: Option<Box<dyn BlobWriter + 's>>,
+    ) {
         self.listing -= 1;
         let layer = &mut self.layers[number];
-        layer.pieces = stream.size().div_ceil(Codec::PIECE as u64);
-        layer.stream = Some(Arc::new(stream));
+        layer.pieces = stream.size().div_ceil(self.codec.piece() as u64);
+        let ahead = writer.as_ref().and_then(|writer| writer.ahead());
+        layer.course = Some(Arc::new(Course { stream, ahead }));
+        layer.writer = writer;
         layer.hasher = (self.codec != Codec::None).then(|| Hasher::new(Algorithm::Sha256));
     }
 
     /// The tar of a piece is there: it can be hashed, or written if nothing compresses it.
     pub(super) fn filled(&mut self, number: usize, piece: u64, raw: &Arc<Vec<u8>>) {
         let layer = &mut self.layers[number];
-        if self.codec == Codec::None {
-            layer.packed.insert(piece, Packed::Plain(Arc::clone(raw)));
+        let placed = layer.course.as_ref().is_some_and(|c| c.ahead.is_some());
+        let raw = Arc::clone(raw);
+        if self.codec != Codec::None {
+            layer.raw.insert(piece, raw);
+        } else if placed {
+            layer.packed.insert(piece, Packed::Placed(raw));
         } else {
-            layer.raw.insert(piece, Arc::clone(raw));
+            layer.packed.insert(piece, Packed::Plain(raw));
         }
     }
 
@@ -244,7 +268,7 @@ impl<'s> Queue<'s> {
         layer.written += 1;
         match packed {
             Packed::Own(buffer) => self.recycle(buffer),
-            Packed::Plain(shared) => self.reclaim(shared),
+            Packed::Plain(shared) | Packed::Placed(shared) => self.reclaim(shared),
         }
         self.recount();
     }
@@ -275,9 +299,9 @@ impl<'s> Queue<'s> {
 
     pub(super) fn tar_size(&self, number: usize) -> u64 {
         self.layers[number]
-            .stream
+            .course
             .as_ref()
-            .map_or(0, |stream| stream.size())
+            .map_or(0, |course| course.stream.size())
     }
 
     /// A layer that need not be made.
@@ -289,7 +313,7 @@ impl<'s> Queue<'s> {
     pub(super) fn finished(&mut self, number: usize, blob: LayerBlob) {
         let layer = &mut self.layers[number];
         layer.done = Some(blob);
-        layer.stream = None;
+        layer.course = None;
     }
 
     /// Of several failures the one of the lowest layer is told.

@@ -490,7 +490,7 @@ impl Listing {
     }
 
     /// The tree that an entry with bytes comes from.
-    pub(super) fn part(&self, node: &Node) -> &Part {
+    pub(super) fn home(&self, node: &Node) -> &Part {
         &self.parts[node.part as usize]
     }
 

@@ -43,7 +43,7 @@ impl<'l> Reader<'l> {
     pub fn read(&mut self, index: usize, offset: u64, buffer: &mut [u8]) -> Result<(), TreeError> {
         let file = self.open(index);
         let (_, node) = self.listing.at(index);
-        let part = self.listing.part(node);
+        let part = self.listing.home(node);
         let host = || part.host_of(self.listing.path(index).as_bytes());
         let file = file.map_err(|e| vanished(e, &host))?;
         let changed = |what| TreeError::Changed { path: host(), what };
@@ -64,7 +64,7 @@ impl<'l> Reader<'l> {
         if let Some(handle) = self.hold(index) {
             return open_child(handle, dir.name(node));
         }
-        let part = self.listing.part(node);
+        let part = self.listing.home(node);
         let path = self.listing.path(index);
         part.root.open_file(&part.source_of(path.as_bytes()))
     }
@@ -75,7 +75,7 @@ impl<'l> Reader<'l> {
         let (number, dir, node) = self.listing.place(index);
         let known = |held: &Held| (held.dir, held.part) == (number, node.part);
         if !self.held.as_ref().is_some_and(known) {
-            let part = self.listing.part(node);
+            let part = self.listing.home(node);
             let mut files = dir.children.iter().filter(|node| node.tag == Tag::File);
             // A part that is one file has a name of its own on disk.
             if dir.path.as_bytes().len() < part.dest.as_bytes().len() || files.nth(1).is_none() {

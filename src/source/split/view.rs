@@ -211,7 +211,7 @@ impl View {
         }
         let mut bytes = vec![0; size as usize];
         if size > 0 {
-            self.listing.read(at as usize, 0, &mut bytes)?;
+            self.listing.reader().read(at as usize, 0, &mut bytes)?;
         }
         Ok(bytes)
     }

@@ -752,6 +752,89 @@ fn ways_to_split_that_do_not_fit() {
     assert_eq!(held(tree.path(), &[]).keys().collect::<Vec<_>>(), ["/"]);
 }
 
+const SPEC: &str = "
+Name: hello-tools
+Version: 1.0
+Release: 1
+Summary: x
+License: MIT
+BuildArch: noarch
+Requires: thing
+%description
+x
+%package -n base
+Summary: y
+%description -n base
+y
+%install
+mkdir -p %{buildroot}/usr/bin %{buildroot}/etc
+echo hi > %{buildroot}/usr/bin/hello
+echo base > %{buildroot}/etc/base.conf
+%files
+/usr/bin/hello
+%files -n base
+/etc/base.conf
+";
+
+#[test]
+fn rpm_packages_by_their_sources() {
+    let tree = Tree::new()
+        .file("a.spec", SPEC)
+        .dir("root/usr/bin")
+        .file("root/own", "x");
+    let root = tree.at("root");
+    let run = |program: &str, args: &[&str]| {
+        let mut run = Command::new(program);
+        let made = run.args(args).current_dir(tree.path()).output();
+        made.is_ok_and(|output| output.status.success())
+    };
+    let top = format!("_topdir {}", tree.at("top").display());
+    if !run("rpmbuild", &["-bb", "--define", &top, "a.spec"]) {
+        return skipped("no rpmbuild that works");
+    }
+    let rpms =
+        "rpm --root $PWD/root --dbpath /var/lib/rpm -i --nodeps --nosignature top/RPMS/*/*.rpm";
+    if !run("sh", &["-c", rpms]) {
+        return skipped("rpm installed nothing");
+    }
+    let database = || -> BTreeMap<std::ffi::OsString, Vec<u8>> {
+        let files = fs::read_dir(root.join("var/lib/rpm")).unwrap();
+        let files = files.map(|file| file.unwrap());
+        files
+            .map(|file| (file.file_name(), fs::read(file.path()).unwrap()))
+            .collect()
+    };
+    let before = database();
+    let held = held(&root, &[]);
+    assert_eq!(
+        holds(&held, "rpm:hello-tools"),
+        "etc/base.conf usr/bin/hello"
+    );
+    assert!(holds(&held, "unowned:/").contains("var/lib/rpm/rpmdb.sqlite"));
+    assert!(database() == before, "the database is not touched");
+
+    let case = Case::new()
+        .args(["plan"])
+        .arg(&root)
+        .env("PATH", "/nowhere");
+    let ran = case.success();
+    assert!(
+        ran.stderr
+            .contains("var/lib/rpm is not split: there is no rpm on this machine")
+    );
+    let ran = case.args(["--split", "rpm"]).run().code(1);
+    assert!(
+        ran.stderr.contains("error: cannot run rpm\n") && ran.stderr.contains("hint: install rpm")
+    );
+    fs::write(root.join("var/lib/rpm/rpmdb.sqlite"), "rubbish").unwrap();
+    let ran = Case::new().arg("plan").arg(&root).run().code(3);
+    assert!(
+        ran.stderr.contains("/var/lib/rpm: rpm cannot read it: "),
+        "{}",
+        ran.stderr
+    );
+}
+
 #[test]
 fn a_real_virtual_environment() {
     let tree = Tree::new();
@@ -768,10 +851,11 @@ fn a_real_virtual_environment() {
     assert!(!holds(&held, "unowned:/").contains("site-packages/pip"));
 }
 
+/// Takes a network and a minute: `scripts/test --long`.
 #[test]
 fn a_real_debian_tree() {
     if !long() {
-        return skipped("a real Debian tree takes a network and a minute: --long");
+        return;
     }
     let tree = Tree::new();
     let root = tree.at("root");
@@ -787,10 +871,11 @@ fn a_real_debian_tree() {
     built(&root, &[]);
 }
 
+/// Takes a network: `scripts/test --long`.
 #[test]
 fn real_packages_from_the_registries() {
     if !long() {
-        return skipped("real packages take a network: --long");
+        return;
     }
     let tree = Tree::new().dir("site").dir("app");
     let pip = Command::new("pip")

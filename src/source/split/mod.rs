@@ -239,3 +239,6 @@ fn split_one(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

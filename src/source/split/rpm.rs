@@ -80,10 +80,16 @@ fn query(site: &Site<'_>, database: u32) -> Result<String, SourceError> {
                 .map_err(|source| SourceError::Read { path: to, source })?;
         }
     }
-    run(copy.path())
+    run(copy.path())?.map_err(|said| {
+        let said = said.trim().lines().next().unwrap_or("it does not say why");
+        let said = said.strip_prefix("error: ").unwrap_or(said);
+        site.view
+            .refuse(database, None, format!("rpm cannot read it: {said}"))
+    })
 }
 
-fn run(database: &Path) -> Result<String, SourceError> {
+/// What the query prints, or what rpm says instead.
+fn run(database: &Path) -> Result<Result<String, String>, SourceError> {
     let output = Command::new(PROGRAM)
         .arg("--dbpath")
         .arg(database)
@@ -100,16 +106,10 @@ fn run(database: &Path) -> Result<String, SourceError> {
             program: PROGRAM.into(),
             source,
         })?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(SourceError::Failed {
-        command: "rpm -qa".to_owned(),
-        message: match said.trim() {
-            "" => output.status.to_string(),
-            said => said.to_owned(),
-        },
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok(match output.status.success() {
+        true => Ok(text(output.stdout)),
+        false => Err(text(output.stderr)),
     })
 }
 

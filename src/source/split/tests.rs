@@ -1,6 +1,7 @@
 //! Whatever databases claim, every entry of a tree is in exactly one component.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -203,13 +204,13 @@ fn large_tree() {
     fs::create_dir_all(&info).unwrap();
     let mut status = String::new();
     for package in 0..1000 {
-        status += &format!("Package: p{package}\nDepends: p{}\n\n", package / 2);
+        writeln!(status, "Package: p{package}\nDepends: p{}\n", package / 2).unwrap();
         let place = format!("usr/share/p{package}");
         fs::create_dir_all(root.join(&place)).unwrap();
         let mut list = format!("/.\n/{place}\n");
         for file in 0..100 {
             fs::write(root.join(&place).join(file.to_string()), "").unwrap();
-            list += &format!("/{place}/{file}\n");
+            writeln!(list, "/{place}/{file}").unwrap();
         }
         fs::write(info.join(format!("p{package}.list")), list).unwrap();
     }

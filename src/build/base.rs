@@ -1,5 +1,7 @@
 //! The image that another one is built on: opened, verified, and what it says about paths.
 
+use std::collections::BTreeSet;
+
 use rayon::prelude::*;
 
 use super::BuildError;
@@ -298,16 +300,16 @@ struct Misfit {
     advice: String,
 }
 
-/// The first misfit, and how many there are.
+/// The first misfit, and how many there are; several pieces of a tree may tell of one.
 #[derive(Default)]
 struct Faults {
     first: Option<Misfit>,
-    count: usize,
+    places: BTreeSet<TreePath>,
 }
 
 impl Faults {
     fn add(&mut self, misfit: Option<Misfit>) {
-        self.count += usize::from(misfit.is_some());
+        self.places.extend(misfit.iter().map(|m| m.path.clone()));
         self.first = self.first.take().or(misfit);
     }
 
@@ -319,7 +321,7 @@ impl Faults {
                 found: first.found.to_owned(),
                 below: first.below,
                 advice: first.advice,
-                more: self.count - 1,
+                more: self.places.len() - 1,
             }),
         }
     }

@@ -75,7 +75,9 @@ impl<'p> Walk<'p> {
     fn check_names(&mut self, index: &Index) {
         let mut faults = Faults::default();
         let entries = &index.manifests;
-        let unnamed = entries.iter().filter(|entry| entry.ref_name().is_none());
+        // Artifacts are found by what they are about.
+        let images = entries.iter().filter(|entry| entry.artifact_type.is_none());
+        let unnamed = images.filter(|entry| entry.ref_name().is_none());
         let place = "index.json#/manifests";
         match unnamed.count() {
             // Named ones beside it are found all the same.

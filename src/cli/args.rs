@@ -10,6 +10,10 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use super::image_args::ImageArgs;
+pub use super::verb_args::{
+    Artifact, ArtifactVerb, Attach, Cat, Copy, CreateArtifact, CreateIndex, Diff, FilesAndType,
+    Index, IndexVerb, Inspect, Ls,
+};
 
 /// Turns file trees into OCI images: no daemon, one layer for every popular path, the same bytes every time.
 #[derive(Debug, Parser)]
@@ -79,6 +83,24 @@ pub enum Verb {
     /// Prints a line for each rule that is broken, and exits with 1 if there is one. Warnings are what the
     /// specification only advises.
     Verify(Verify),
+    /// Tell what an image is and what its layers hold; --html draws it
+    Inspect(Inspect),
+    /// List the files of an image as a container sees them, or of one layer
+    Ls(Ls),
+    /// Write a file of an image to standard output
+    Cat(Cat),
+    /// Tell what an update from one image to another downloads, and why
+    ///
+    /// Exits with 1 if the images differ.
+    Diff(Diff),
+    /// Copy an image between layouts, archives and streams; its digest stays
+    ///
+    /// A docker-archive has no manifest: there it is the configuration's digest, the image ID, that stays.
+    Copy(Copy),
+    /// Make one image for several platforms
+    Index(Index),
+    /// Make artifacts: files that are no image, in a layout
+    Artifact(Artifact),
     /// Give an image of a layout one more name
     Tag(Tag),
     /// Take names away from the images of a layout; their blobs stay until `gc`

@@ -106,7 +106,7 @@ fn metadata(outcome: &Outcome) -> Value {
 }
 
 /// Writes a file so that nobody ever sees half of it.
-fn replace(path: &Path, bytes: &[u8]) -> Done {
+pub fn replace(path: &Path, bytes: &[u8]) -> Done {
     let action = format!("write {}", path.display());
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
     let write = || {

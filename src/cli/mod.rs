@@ -1,16 +1,23 @@
 //! What people type and see: arguments as typed ([`args`]) → as meant ([`request`]) → one file a verb → exit code.
 
 mod args;
+mod artifact;
 mod build;
 mod cache;
 mod completions;
 mod config;
+mod copy;
+mod diff;
 mod earlier;
 mod exit;
 mod file;
 mod image_args;
+mod index;
+mod inspect;
+mod ls;
 mod names;
 mod outputs;
+mod page;
 mod plan;
 mod progress;
 mod reference;
@@ -19,6 +26,7 @@ mod request;
 mod signals;
 mod sources;
 mod values;
+mod verb_args;
 mod verify;
 mod version;
 
@@ -85,6 +93,13 @@ fn run(program: &Program, context: &Context) -> Done {
         Verb::Build(args) => build::run(args, context),
         Verb::Plan(args) => plan::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
+        Verb::Inspect(args) => inspect::run(args, context),
+        Verb::Ls(args) => ls::ls(args),
+        Verb::Cat(args) => ls::cat(args),
+        Verb::Diff(args) => diff::run(args),
+        Verb::Copy(args) => copy::run(args, context),
+        Verb::Index(args) => index::run(args, context),
+        Verb::Artifact(args) => artifact::run(args, context),
         Verb::Tag(args) => names::tag(args, context),
         Verb::Untag(args) => names::untag(args, context),
         Verb::Gc(args) => names::gc(args, context),

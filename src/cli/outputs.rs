@@ -29,7 +29,7 @@ pub fn outputs(args: &ImageArgs) -> Result<Vec<Output>, Failure> {
     let mut outputs: Vec<_> = args
         .output
         .iter()
-        .map(|text| output(text))
+        .map(|text| output("--output", text))
         .collect::<Result<_, _>>()?;
     if outputs.is_empty() {
         outputs.push(Output {
@@ -41,6 +41,12 @@ pub fn outputs(args: &ImageArgs) -> Result<Vec<Output>, Failure> {
     if args.no_docker_manifest {
         refuse_manifest(&mut outputs)?;
     }
+    check_streams(&outputs)?;
+    Ok(outputs)
+}
+
+/// Standard output takes one image, and a terminal none.
+pub fn check_streams(outputs: &[Output]) -> Result<(), Failure> {
     let streams = outputs
         .iter()
         .filter(|output| output.path.is_none())
@@ -54,7 +60,7 @@ pub fn outputs(args: &ImageArgs) -> Result<Vec<Output>, Failure> {
                 .hint("`-o oci:DIR` writes a layout directory; or pipe it, as in `| podman load`"),
         );
     }
-    Ok(outputs)
+    Ok(())
 }
 
 fn refuse_manifest(outputs: &mut [Output]) -> Result<(), Failure> {
@@ -72,7 +78,9 @@ fn refuse_manifest(outputs: &mut [Output]) -> Result<(), Failure> {
     }
 }
 
-fn output(text: &Path) -> Result<Output, Failure> {
+/// One place that an image goes to; `what` names it in messages.
+pub fn output(what: &str, text: &Path) -> Result<Output, Failure> {
+    let refused = |text: &str, why: &str| Failure::usage(format!("{what} `{text}` {why}"));
     let bytes = text.as_os_str().as_bytes();
     let shown = text.to_string_lossy();
     let prefixed = PREFIXES
@@ -89,32 +97,25 @@ fn output(text: &Path) -> Result<Output, Failure> {
         None => (rest, None),
     };
     let tag = tag.map(|tag| match std::str::from_utf8(tag) {
-        Ok("") => Err(refused("output", &shown, "has a `:` with no tag after it")),
+        Ok("") => Err(refused(&shown, "has a `:` with no tag after it")),
         Ok(tag) if is_ref_name(tag) => Ok(tag.to_owned()),
-        _ => Err(
-            refused("output", &shown, "has a tag that is no reference name")
-                .hint("letters and digits, joined by one of -._:@+/ or by --"),
-        ),
+        _ => Err(refused(&shown, "has a tag that is no reference name")
+            .hint("letters and digits, joined by one of -._:@+/ or by --")),
     });
     if path.is_empty() {
-        return Err(refused("output", &shown, "has no path"));
+        return Err(refused(&shown, "has no path"));
     }
     if prefixed.is_none() && path.ends_with(b".tar") {
-        return Err(refused(
-            "output",
-            &shown,
-            "looks like an archive and would become a directory",
-        )
-        .hint(format!(
-            "write oci-archive:{shown}, or oci:{shown} if a directory is meant"
-        )));
+        return Err(
+            refused(&shown, "looks like an archive and would become a directory").hint(format!(
+                "write oci-archive:{shown}, or oci:{shown} if a directory is meant"
+            )),
+        );
     }
     let path = (path != b"-").then(|| PathBuf::from(OsStr::from_bytes(path)));
     if path.is_none() && form == OutputForm::Layout {
-        return Err(
-            refused("output", &shown, "cannot be: a layout is a directory")
-                .hint("`-o oci-archive:-` streams the same image"),
-        );
+        return Err(refused(&shown, "cannot be: a layout is a directory")
+            .hint("`-o oci-archive:-` streams the same image"));
     }
     Ok(Output {
         form,
@@ -150,7 +151,7 @@ mod tests {
     use super::*;
 
     fn output_of(text: &str) -> Output {
-        output(Path::new(text)).unwrap()
+        output("--output", Path::new(text)).unwrap()
     }
 
     #[test]
@@ -183,7 +184,7 @@ mod tests {
             ":tag",
             "oci-archive:",
         ] {
-            assert!(output(Path::new(text)).is_err(), "{text}");
+            assert!(output("--output", Path::new(text)).is_err(), "{text}");
         }
     }
 

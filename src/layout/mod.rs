@@ -217,13 +217,17 @@ impl Layout {
     pub fn resolve(&self, name: Option<&str>) -> Result<IndexEntry, LayoutError> {
         let entries = self.index()?.value.manifests;
         let Some(name) = name else {
-            return match entries.split_first() {
+            // What is attached to an image does not make it ambiguous.
+            let images: Vec<_> = { entries.iter() }
+                .filter(|entry| entry.artifact_type.is_none())
+                .collect();
+            return match images.split_first() {
                 Some((first, rest)) if rest.iter().all(|e| e.descriptor == first.descriptor) => {
-                    Ok(first.clone())
+                    Ok((*first).clone())
                 }
                 _ => Err(LayoutError::Ambiguous {
                     path: self.path().to_owned(),
-                    count: entries.len(),
+                    count: images.len(),
                     known: names(&entries),
                 }),
             };

@@ -7,7 +7,7 @@ use super::{BuildError, BuildRequest, Output, OutputForm, content};
 use crate::Error;
 use crate::blob::{BlobStore, DirStore, Ledger, SpoolStore};
 use crate::cache::Cache;
-use crate::image::{Annotations, Image, ImageName, IndexEntry, annotations};
+use crate::image::{Annotations, ImageName, IndexEntry, annotations};
 use crate::layer::Progress;
 use crate::layout::{Layout, WriteOptions};
 use crate::source::Closure;
@@ -71,9 +71,18 @@ impl Delivery {
     }
 
     /// Copies the image to every output and names it there.
-    pub(super) fn send(&self, request: &BuildRequest, image: &Image) -> Result<(), Error> {
+    pub(super) fn send(
+        &self,
+        request: &BuildRequest,
+        image: &IndexEntry,
+        attached: &[IndexEntry],
+    ) -> Result<(), Error> {
         for (number, output) in request.outputs.iter().enumerate() {
-            let entries = entries(request, output, image);
+            let mut entries = entries(request, output, image);
+            // Docker's archive has no place for them.
+            if output.form != OutputForm::DockerArchive {
+                entries.extend_from_slice(attached);
+            }
             let layout = self.layouts.iter().find(|(n, _)| *n == number);
             match (layout, output.form) {
                 (Some((_, layout)), _) => LayoutTarget::new(layout).send(self.store(), &entries)?,
@@ -134,7 +143,7 @@ fn place(request: &BuildRequest, output: &Output) -> crate::target::Output {
 }
 
 /// One descriptor for every name: what `index.json` of this output says.
-fn entries(request: &BuildRequest, output: &Output, image: &Image) -> Vec<IndexEntry> {
+fn entries(request: &BuildRequest, output: &Output, image: &IndexEntry) -> Vec<IndexEntry> {
     let mut named: Vec<Annotations> = request.names.iter().map(ImageName::annotations).collect();
     let tagged = |said: &Annotations, tag: &String| said.get(annotations::REF_NAME) == Some(tag);
     if let Some(tag) = output
@@ -150,7 +159,11 @@ fn entries(request: &BuildRequest, output: &Output, image: &Image) -> Vec<IndexE
     if named.is_empty() {
         named.push(Annotations::new());
     }
-    named.into_iter().map(|said| image.entry(said)).collect()
+    let entries = named.into_iter().map(|annotations| IndexEntry {
+        annotations,
+        ..image.clone()
+    });
+    entries.collect()
 }
 
 /// An output inside a source would be read while it is written, and change the next

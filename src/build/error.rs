@@ -68,6 +68,18 @@ pub enum BuildError {
         /// What comes there.
         added: String,
     },
+    /// Two images for one platform cannot be told apart.
+    #[error("the platform {platform} is given twice")]
+    PlatformTwice {
+        /// Which.
+        platform: String,
+    },
+    /// Docker's own archive knows no indexes.
+    #[error("a docker-archive holds an image for one platform, and {count} are given")]
+    OnePlatform {
+        /// How many.
+        count: usize,
+    },
     /// Something is asked of a base image, and there is none.
     #[error("--{flag} is about a base image, and none is given")]
     NoBase {
@@ -110,7 +122,11 @@ impl BuildError {
 
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoOutput | Self::Remove { .. } | Self::NoBase { .. } => ErrorKind::Usage,
+            Self::NoOutput
+            | Self::Remove { .. }
+            | Self::NoBase { .. }
+            | Self::PlatformTwice { .. }
+            | Self::OnePlatform { .. } => ErrorKind::Usage,
             Self::Base { source, .. } => source.kind(),
             Self::Path { .. } | Self::Missing { .. } => ErrorKind::Input,
             Self::Nested { .. } | Self::OutputInside { .. } | Self::RemoveAdded { .. } => {
@@ -132,6 +148,10 @@ impl BuildError {
                 "write it elsewhere, or leave it out of the source with --exclude"
             }
             Self::Base { source, .. } => return source.hint(),
+            Self::PlatformTwice { .. } => return None,
+            Self::OnePlatform { .. } => {
+                "write an oci-archive: `docker load` takes it since version 25"
+            }
             Self::NoBase { .. } => "name one with --base oci:DIR:TAG",
             Self::Remove { .. } => "`plywood ls` shows what is in an image",
             Self::RemoveAdded { .. } => {

@@ -1,5 +1,6 @@
 //! The one call that runs the whole line.
 
+mod attach;
 mod base;
 mod content;
 mod deliver;
@@ -14,10 +15,14 @@ mod resolve;
 pub use error::BuildError;
 pub use layers::plan_of;
 pub use outcome::{LayerOutcome, Outcome};
-pub use request::{BuildRequest, Input, Output, OutputForm};
+pub use request::{BillFormat, BuildRequest, Input, Output, OutputForm};
 
 use crate::Error;
-use crate::image::{Image, ImageLayer, annotations, assemble, rehearse};
+use crate::blob::Digest;
+use crate::image::{
+    self, Annotations, Image, ImageLayer, Index, IndexEntry, Platform, annotations, assemble,
+    rehearse,
+};
 use crate::layer::{LayerBlob, Progress, build_layers};
 use crate::plan::{LayerKind, LayerPlan, Limits, PlanError, Strategy};
 use crate::source::{Closure, Content};
@@ -106,43 +111,129 @@ fn strategy(request: &BuildRequest) -> Result<Strategy, PlanError> {
 /// [`Error`] of whichever room failed; nothing is named in any output then, but
 /// outputs before the one that failed are complete.
 pub fn build(request: &BuildRequest, progress: &dyn Progress) -> Result<Outcome, Error> {
-    let base = open_base(request)?;
-    let Planned {
-        closure,
-        plan,
-        warnings,
-    } = plan_on(request, base.as_ref())?;
-    warnings.iter().for_each(|text| progress.warn(text));
-    deliver::check_outputs(request, &closure)?;
-    let rules = Rules {
-        follow_links: request.follow_links,
-        replace: request.replace,
-    };
-    let ground = base.as_ref().map(|base| base.ground(rules)).transpose()?;
-    let trees = Trees::open(request, &closure, ground)?;
+    let ready = Ready::new(request, progress)?;
     let delivery = Delivery::open(request, progress)?;
-    let recall = Recall {
-        cache: delivery.cache(),
-        store: delivery.directory(),
-        request,
-        progress,
-    };
-    let jobs = trees.jobs(&plan, &closure, recall);
-    let blobs = build_layers(
-        jobs,
-        request.codec,
-        delivery.store(),
-        request.jobs,
-        progress,
-    )?;
-    if let Some(base) = &base {
-        base.copy_to(delivery.store())?;
-    }
-    let image = image(request, base.as_ref(), &plan, &blobs)?;
-    image.write_to(delivery.store())?;
-    delivery.send(request, &image)?;
+    let made = ready.make(&delivery, progress)?;
+    let attached = attach::all(request, &made.image, &ready.closure, delivery.store())?;
+    let entry = made.image.entry(Annotations::new());
+    delivery.send(request, &entry, &attached)?;
     delivery.close(request);
-    Ok(outcome::of(request, &plan, &blobs, &image))
+    Ok(outcome::of(request, &ready.plan, &made, &attached))
+}
+
+/// Builds one image for several platforms: one request each, best first, the outputs
+/// and names of the first.
+///
+/// # Errors
+/// As [`build`], and [`Error::Image`] for a platform that two requests name.
+pub fn build_platforms(
+    requests: &[BuildRequest],
+    progress: &dyn Progress,
+) -> Result<(Digest, Vec<Outcome>), Error> {
+    let Some(first) = requests.first() else {
+        return Err(BuildError::NoOutput.into());
+    };
+    check_platforms(requests)?;
+    let ready = requests.iter().map(|request| Ready::new(request, progress));
+    let ready: Vec<Ready> = ready.collect::<Result<_, Error>>()?;
+    let delivery = Delivery::open(first, progress)?;
+    let (mut entries, mut outcomes, mut attached) = (Vec::new(), Vec::new(), Vec::new());
+    for ready in &ready {
+        let made = ready.make(&delivery, progress)?;
+        entries.push(made.image.entry(Annotations::new()));
+        let about = attach::all(ready.request, &made.image, &ready.closure, delivery.store())?;
+        outcomes.push(outcome::of(first, &ready.plan, &made, &about));
+        attached.extend(about);
+    }
+    let index = Index::for_platforms(entries, Annotations::new())?;
+    image::write(delivery.store(), &index)?;
+    let entry = IndexEntry::from(index.descriptor.clone());
+    delivery.send(first, &entry, &attached)?;
+    delivery.close(first);
+    Ok((index.descriptor.digest, outcomes))
+}
+
+/// Refuses what could not be one image, before anything is made of it.
+fn check_platforms(requests: &[BuildRequest]) -> Result<(), BuildError> {
+    let mut seen: Vec<&Platform> = Vec::new();
+    for request in requests {
+        let docker = |output: &&Output| output.form == OutputForm::DockerArchive;
+        if requests.len() > 1 && request.outputs.iter().any(|output| docker(&output)) {
+            return Err(BuildError::OnePlatform {
+                count: requests.len(),
+            });
+        }
+        let Some(platform) = &request.config.platform else {
+            continue;
+        };
+        if seen.iter().any(|other| other.serves(platform)) {
+            return Err(BuildError::PlatformTwice {
+                platform: platform.to_string(),
+            });
+        }
+        seen.push(platform);
+    }
+    Ok(())
+}
+
+/// A request of which everything was read that can be refused before anything is written.
+struct Ready<'r> {
+    request: &'r BuildRequest,
+    base: Option<Base>,
+    closure: Closure,
+    plan: LayerPlan,
+    trees: Trees<'r>,
+}
+
+/// What a request has become.
+struct Made {
+    blobs: Vec<LayerBlob>,
+    image: Image,
+}
+
+impl<'r> Ready<'r> {
+    fn new(request: &'r BuildRequest, progress: &dyn Progress) -> Result<Self, Error> {
+        let base = open_base(request)?;
+        let Planned {
+            closure,
+            plan,
+            warnings,
+        } = plan_on(request, base.as_ref())?;
+        warnings.iter().for_each(|text| progress.warn(text));
+        deliver::check_outputs(request, &closure)?;
+        let rules = Rules {
+            follow_links: request.follow_links,
+            replace: request.replace,
+        };
+        let ground = base.as_ref().map(|base| base.ground(rules)).transpose()?;
+        let trees = Trees::open(request, &closure, ground)?;
+        Ok(Self {
+            request,
+            base,
+            closure,
+            plan,
+            trees,
+        })
+    }
+
+    /// Makes the layers and the documents, and puts them into the store.
+    fn make(&self, delivery: &Delivery, progress: &dyn Progress) -> Result<Made, Error> {
+        let (request, store) = (self.request, delivery.store());
+        let recall = Recall {
+            cache: delivery.cache(),
+            store: delivery.directory(),
+            request,
+            progress,
+        };
+        let jobs = self.trees.jobs(&self.plan, &self.closure, recall);
+        let blobs = build_layers(jobs, request.codec, store, request.jobs, progress)?;
+        if let Some(base) = &self.base {
+            base.copy_to(store)?;
+        }
+        let image = image(request, self.base.as_ref(), &self.plan, &blobs)?;
+        image.write_to(store)?;
+        Ok(Made { blobs, image })
+    }
 }
 
 fn image(

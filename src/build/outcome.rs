@@ -1,12 +1,12 @@
 //! What a build made, and what the image says of its layers.
 
 use crate::blob::{Descriptor, DiffId, Digest};
-use crate::image::{Annotations, Image, ImageLayer, annotations};
+use crate::image::{Annotations, ImageLayer, IndexEntry, Platform, annotations};
 use crate::layer::LayerBlob;
 use crate::plan::{LayerKind, LayerPlan, PlanLayer};
 use crate::source::store_name;
 
-use super::BuildRequest;
+use super::{BuildRequest, Made};
 
 /// What a build made.
 #[derive(Clone, Debug)]
@@ -15,6 +15,10 @@ pub struct Outcome {
     pub digest: Digest,
     /// Of the configuration: the image ID.
     pub config_digest: Digest,
+    /// What it runs on.
+    pub platform: Platform,
+    /// What was attached to it.
+    pub attached: Vec<IndexEntry>,
     /// Names under which it can be found.
     pub tags: Vec<String>,
     /// The layers of the base image, lowest first.
@@ -44,9 +48,10 @@ impl LayerOutcome {
 pub(super) fn of(
     request: &BuildRequest,
     plan: &LayerPlan,
-    blobs: &[LayerBlob],
-    image: &Image,
+    made: &Made,
+    attached: &[IndexEntry],
 ) -> Outcome {
+    let Made { blobs, image } = made;
     let own = plan
         .layers
         .iter()
@@ -66,6 +71,8 @@ pub(super) fn of(
     Outcome {
         digest: image.manifest.descriptor.digest.clone(),
         config_digest: image.config.descriptor.digest.clone(),
+        platform: image.platform().clone(),
+        attached: attached.to_vec(),
         tags,
         base: { image.layers() }
             .take(image.layers().len() - blobs.len())

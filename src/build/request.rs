@@ -75,6 +75,8 @@ pub struct BuildRequest {
     pub lock_timeout: Option<Duration>,
     /// Told when another writer is waited for.
     pub on_wait: Option<OnWait>,
+    /// Bills of materials that are attached to the image.
+    pub bills: Vec<BillFormat>,
     /// Where the image goes.
     pub outputs: Vec<Output>,
     /// What it is called.
@@ -113,6 +115,7 @@ impl Default for BuildRequest {
             sync: SyncMode::Full,
             lock_timeout: None,
             on_wait: None,
+            bills: Vec::new(),
             outputs: Vec::new(),
             names: Vec::new(),
             cache: None,
@@ -120,6 +123,15 @@ impl Default for BuildRequest {
             temporary: PathBuf::from("/tmp"),
         }
     }
+}
+
+/// How a bill of materials is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BillFormat {
+    /// SPDX 2.3.
+    Spdx,
+    /// CycloneDX 1.5.
+    CycloneDx,
 }
 
 /// One place that the image goes to.

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use plywood::blob::Digest;
 use plywood::build::Outcome;
+use plywood::image::IndexEntry;
 use serde_json::{Value, json};
 
 use super::args::Build;
@@ -15,28 +17,53 @@ pub fn run(args: &Build, context: &Context) -> Done {
     if args.print_config {
         return report::print(&file::print(&image)?);
     }
-    let request = request::build(&image, outputs::outputs(&image)?, context.on_wait())?;
-    let outcome = carry_out(&request, context)?;
+    let each = file::per_platform(&args.image, args.file.as_deref())?;
+    let outputs = outputs::outputs(&image)?;
+    let requests = each
+        .iter()
+        .map(|args| request::build(args, outputs.clone(), context.on_wait()));
+    let requests: Vec<_> = requests.collect::<Result<_, _>>()?;
+    let (digest, outcomes) = carry_out(&requests, context)?;
     if let Some(path) = &image.digestfile {
-        replace(path, format!("{}\n", outcome.digest).as_bytes())?;
+        replace(path, format!("{digest}\n").as_bytes())?;
     }
     if let Some(path) = &image.metadata_file {
-        replace(path, report::json_text(&metadata(&outcome)).as_bytes())?;
+        let said = match outcomes.as_slice() {
+            [one] => metadata(one),
+            several => metadata_of_several(&digest, several),
+        };
+        replace(path, report::json_text(&said).as_bytes())?;
     }
-    context.say(&summary(&outcome));
-    let streamed = request.outputs.iter().any(|output| output.path.is_none());
-    if streamed {
+    for outcome in &outcomes {
+        let platform = match outcomes.len() {
+            1 => String::new(),
+            _ => format!("{}: ", outcome.platform),
+        };
+        context.say(&(platform + &summary(outcome)));
+    }
+    if outputs.iter().any(|output| output.path.is_none()) {
         Ok(())
     } else {
-        report::print(&format!("{}\n", outcome.digest))
+        report::print(&format!("{digest}\n"))
     }
 }
 
-fn carry_out(request: &plywood::BuildRequest, context: &Context) -> Result<Outcome, Failure> {
+fn carry_out(
+    requests: &[plywood::BuildRequest],
+    context: &Context,
+) -> Result<(Digest, Vec<Outcome>), Failure> {
     let meter = Meter::new(context, context.progress);
-    let outcome = plywood::build(request, &meter);
+    let done = match requests {
+        [one] => plywood::build(one, &meter).map(|made| (made.digest.clone(), vec![made])),
+        several => plywood::build::build_platforms(several, &meter),
+    };
     meter.clear();
-    Ok(outcome?)
+    Ok(done?)
+}
+
+fn metadata_of_several(digest: &Digest, outcomes: &[Outcome]) -> Value {
+    let images = outcomes.iter().map(metadata).collect::<Vec<_>>();
+    json!({ "version": 1, "digest": digest.to_string(), "images": images })
 }
 
 fn summary(outcome: &Outcome) -> String {
@@ -99,7 +126,9 @@ fn metadata(outcome: &Outcome) -> Value {
         "version": 1,
         "digest": outcome.digest.to_string(),
         "config_digest": outcome.config_digest.to_string(),
+        "platform": outcome.platform.to_string(),
         "tags": outcome.tags,
+        "attached": outcome.attached.iter().map(IndexEntry::to_json).collect::<Vec<_>>(),
         "layers": base.chain(layers).collect::<Vec<_>>(),
         "compressors": serde_json::Map::from_iter(compressors),
     })

@@ -123,7 +123,9 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 /// As asked; `None` if the base or the configuration to start from says it; else what this program runs on.
 fn platform(args: &ImageArgs, start: Option<&Start>) -> Result<Option<Platform>, Failure> {
     let arch = args.arch.as_ref().map(|arch| format!("linux/{arch}"));
-    let asked = args.platform.as_deref().or(arch.as_deref());
+    let asked = { args.platform.first() }
+        .map(String::as_str)
+        .or(arch.as_deref());
     let said = args.base.is_some() || start.is_some_and(|start| start.contains_key("architecture"));
     let text = asked.or_else(|| (!said).then(own_architecture));
     Ok(text.map(Platform::parse).transpose()?)

@@ -1,5 +1,6 @@
 //! `image.toml`: the long flags in a file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use plywood::ErrorKind;
@@ -18,6 +19,61 @@ pub fn effective(flags: ImageArgs, file: Option<&Path>) -> Result<ImageArgs, Fai
     let base = path.parent().unwrap_or(Path::new(""));
     args.start_at(base);
     Ok(merge(flags, args))
+}
+
+/// The arguments for each platform of one image: those of the platform's own table in the
+/// file go before the file's others, and flags before all.
+pub fn per_platform(flags: &ImageArgs, file: Option<&Path>) -> Result<Vec<ImageArgs>, Failure> {
+    let mut args = match file {
+        None => ImageArgs::default(),
+        Some(path) => read(path)?,
+    };
+    if let Some(path) = file {
+        args.start_at(path.parent().unwrap_or(Path::new("")));
+    }
+    let on = std::mem::take(&mut args.on);
+    let mut platforms: Vec<String> = [&flags.platform, &args.platform]
+        .into_iter()
+        .find(|list| !list.is_empty())
+        .cloned()
+        .unwrap_or_default();
+    if platforms.is_empty() && flags.arch.is_none() && args.arch.is_none() {
+        platforms = on.keys().cloned().collect();
+    }
+    if platforms.is_empty() {
+        return Ok(vec![merge(flags.clone(), args)]);
+    }
+    let each = platforms.into_iter().map(|platform| {
+        let own = on.get(&platform).cloned().unwrap_or_default();
+        refuse_shared(&platform, &own)?;
+        let flags = ImageArgs {
+            platform: vec![platform],
+            ..flags.clone()
+        };
+        Ok(merge(flags, merge(own, args.clone())))
+    });
+    each.collect()
+}
+
+/// What one image has once cannot differ from platform to platform.
+fn refuse_shared(platform: &str, own: &ImageArgs) -> Result<(), Failure> {
+    let shared = [
+        ("output", !own.output.is_empty()),
+        ("tag", !own.tag.is_empty()),
+        ("platform", !own.platform.is_empty()),
+        ("arch", own.arch.is_some()),
+        ("on", !own.on.is_empty()),
+        ("digestfile", own.digestfile.is_some()),
+        ("metadata-file", own.metadata_file.is_some()),
+    ];
+    match shared.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((key, _)) => Err(Failure::new(
+            ErrorKind::Input,
+            format!("`{key}` under [on.\"{platform}\"] cannot differ between platforms"),
+        )
+        .hint("give it once, outside of these tables")),
+    }
 }
 
 /// The arguments as a file that `--file` reads back.
@@ -58,6 +114,12 @@ impl<T> OrElse for Vec<T> {
     }
 }
 
+impl OrElse for BTreeMap<String, ImageArgs> {
+    fn or_else_from(self, file: Self) -> Self {
+        if self.is_empty() { file } else { self }
+    }
+}
+
 impl OrElse for bool {
     fn or_else_from(self, file: Self) -> Self {
         self || file
@@ -74,8 +136,8 @@ fn merge(mut flags: ImageArgs, mut file: ImageArgs) -> ImageArgs {
         *typed = [std::mem::take(filed), std::mem::take(typed)].concat();
     }
     // Two ways to say one thing: the flag of either kind replaces both.
-    if flags.platform.is_some() || flags.arch.is_some() {
-        (file.platform, file.arch) = (None, None);
+    if !flags.platform.is_empty() || flags.arch.is_some() {
+        (file.platform, file.arch) = (Vec::new(), None);
     }
     if flags.cache.is_some() || flags.no_cache {
         (file.cache, file.no_cache) = (None, false);
@@ -89,7 +151,7 @@ fn merge(mut flags: ImageArgs, mut file: ImageArgs) -> ImageArgs {
         healthcheck platform arch author created config_json
         split max_layers strategy layer layers_file previous fleet compression compat jobs cache no_cache
         cache_size sync
-        output lock_timeout tag no_docker_manifest digestfile metadata_file
+        output lock_timeout tag no_docker_manifest digestfile metadata_file sbom on
     }
 }
 
@@ -115,6 +177,7 @@ impl ImageArgs {
             *path = started_at(base, path);
         }
         let images = self.previous.iter_mut().chain(&mut self.fleet);
+        self.on.values_mut().for_each(|args| args.start_at(base));
         for image in images.chain(&mut self.output).chain(&mut self.base) {
             *image = output_started_at(base, image);
         }
@@ -151,6 +214,23 @@ pub fn scalars<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D::Er
     let items = Vec::<Value>::deserialize(input)?;
     let texts = items.into_iter().map(text_of);
     texts.collect::<Result<_, _>>().map_err(D::Error::custom)
+}
+
+/// Reads a text or a list of texts.
+pub fn one_or_several<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D::Error> {
+    let texts: Result<Vec<_>, _> = match Value::deserialize(input)? {
+        Value::Array(items) => items.into_iter().map(text_of).collect(),
+        one => text_of(one).map(|text| vec![text]),
+    };
+    texts.map_err(|found| D::Error::custom(format!("expected a text or several, found {found}")))
+}
+
+/// Writes what `one_or_several` reads.
+pub fn one_or_more<S: Serializer>(given: &[String], output: S) -> Result<S::Ok, S::Error> {
+    match given {
+        [one] => output.serialize_str(one),
+        several => output.collect_seq(several),
+    }
 }
 
 /// Reads `["NAME=VALUE"]` or a table `{ NAME = "VALUE" }`.
@@ -237,7 +317,7 @@ mod tests {
         assert_eq!(both.created.as_deref(), Some("2024-01-02T03:04:05Z"));
         assert_eq!(both.env, ["A=1", "B=2", "A=3"]);
         assert_eq!(
-            (both.arch, both.platform.as_deref()),
+            (both.arch, both.platform.first().map(String::as_str)),
             (None, Some("linux/amd64"))
         );
     }

@@ -3,6 +3,7 @@
 // Doc comments here are the program's help, where backticks around names would be noise.
 #![allow(clippy::doc_markdown)]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -203,14 +204,21 @@ pub struct ImageArgs {
     pub healthcheck: Option<String>,
 
     /// What it runs on [default: linux and this machine's architecture]
+    ///
+    /// Given several times, one image for all of them is built: what differs stands in image.toml, in tables such as
+    /// [on."linux/arm64"] with the same keys.
     #[arg(
         long,
         value_name = "OS/ARCH[/VARIANT]",
         help_heading = "Image",
         conflicts_with = "arch"
     )]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub platform: Option<String>,
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        serialize_with = "file::one_or_more",
+        deserialize_with = "file::one_or_several"
+    )]
+    pub platform: Vec<String>,
 
     /// Short for --platform linux/ARCH
     #[arg(long, value_name = "ARCH[/VARIANT]", help_heading = "Image")]
@@ -388,4 +396,16 @@ pub struct ImageArgs {
     #[arg(long, value_name = "FILE", help_heading = "Outputs")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata_file: Option<PathBuf>,
+
+    /// Attach a bill of materials: what the image is made of, with versions, hashes and references; repeatable
+    ///
+    /// `plywood inspect --referrers` lists it. It is about what is built here, not about a base.
+    #[arg(long, value_name = "spdx|cyclonedx", help_heading = "Outputs")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sbom: Vec<String>,
+
+    /// What differs from platform to platform.
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub on: BTreeMap<String, ImageArgs>,
 }

@@ -18,7 +18,14 @@ pub fn run(args: &Plan, context: &Context) -> Done {
     if args.build.print_config {
         return report::print(&file::print(&image)?);
     }
-    let request = request::build(&image, Vec::new(), context.on_wait())?;
+    let each = file::per_platform(&args.build.image, args.build.file.as_deref())?;
+    let [args_of_one] = each.as_slice() else {
+        return Err(
+            Failure::usage("a plan is about one platform, and several are given")
+                .hint("choose one with --platform"),
+        );
+    };
+    let request = request::build(args_of_one, Vec::new(), context.on_wait())?;
     let Planned {
         closure,
         plan,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use plywood::blob::SyncMode;
-use plywood::build::{BuildRequest, Input, Output};
+use plywood::build::{BillFormat, BuildRequest, Input, Output};
 use plywood::image::ImageName;
 use plywood::layout::OnWait;
 use plywood::source::Split;
@@ -45,6 +45,11 @@ pub fn build(
         split: split(args.split.as_deref())?,
         max_layers: args.max_layers.map_or(defaults.max_layers, |n| n as usize),
         names: names?,
+        bills: args
+            .sbom
+            .iter()
+            .map(|text| bill(text))
+            .collect::<Result<_, _>>()?,
         base: args.base.as_deref().map(reference::parse).transpose()?,
         follow_links: args.follow_links,
         replace: args.replace,
@@ -99,6 +104,14 @@ fn inputs(args: &ImageArgs) -> Result<Vec<Input>, Failure> {
         ));
     }
     Ok(inputs)
+}
+
+/// `--sbom`.
+fn bill(text: &str) -> Result<BillFormat, Failure> {
+    Ok(match choice("sbom", text, ["spdx", "cyclonedx"])? {
+        true => BillFormat::Spdx,
+        false => BillFormat::CycloneDx,
+    })
 }
 
 /// As many as asked; 0, or nothing, means all that this process may use.

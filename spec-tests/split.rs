@@ -871,6 +871,81 @@ fn a_real_debian_tree() {
     built(&root, &[]);
 }
 
+/// Stored bytes of a tree's layers by their digests.
+fn stored(root: &Path, args: &[&str]) -> BTreeMap<String, u64> {
+    let case = Case::build(["-o", "oci:out", "--sync", "none"]);
+    let case = case.arg(root).args(args);
+    case.success();
+    let manifest = Layout(case.at("out")).manifest();
+    let layers = manifest["layers"].as_array().unwrap().iter();
+    let facts = layers.map(|layer| {
+        let digest = layer["digest"].as_str().unwrap().to_owned();
+        (digest, layer["size"].as_u64().unwrap())
+    });
+    facts.collect()
+}
+
+/// What an update from one tree to another costs, in per mille of the newer image.
+fn update(old: &Path, new: &Path, args: &[&str]) -> u64 {
+    let (old, new) = (stored(old, args), stored(new, args));
+    let fresh = new.iter().filter(|(digest, _)| !old.contains_key(*digest));
+    fresh.map(|(_, size)| size).sum::<u64>() * 1000 / new.values().sum::<u64>()
+}
+
+/// Where this machine gets a suite of Debian from, as a line for apt.
+fn source(suite: &str) -> Option<String> {
+    let format = ["--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"];
+    let told = Command::new("apt-get")
+        .arg("indextargets")
+        .args(format)
+        .output()
+        .ok()?;
+    let told = String::from_utf8(told.stdout).ok()?;
+    let mut targets = told.lines().filter_map(|line| line.split_once(' '));
+    let (uri, _) = targets.find(|(_, release)| *release == suite)?;
+    Some(format!("deb {uri} {suite} main"))
+}
+
+/// Bytes of real blobs, not of a simulation: a release as it came out, and with all its
+/// security updates. Takes a network and minutes: `scripts/test --long`.
+#[test]
+fn an_update_of_debian_costs_little_more_than_what_changed() {
+    if !long() {
+        return;
+    }
+    let tree = Tree::new();
+    let (Some(release), Some(security)) = (source("bookworm"), source("bookworm-security")) else {
+        return skipped("apt knows no bookworm with its security updates");
+    };
+    let make = |name: &str, sources: &[&str]| {
+        let made = Command::new("mmdebstrap")
+            .args([
+                "--variant=minbase",
+                "--quiet",
+                "--include=perl,curl",
+                "bookworm",
+            ])
+            .arg(tree.at(name))
+            .args(sources)
+            .status();
+        made.is_ok_and(|status| status.success())
+    };
+    if !make("old", &[&release]) || !make("new", &[&release, &security]) {
+        return skipped("mmdebstrap made no two trees");
+    }
+    let cost = |args: &[&str]| update(&tree.at("old"), &tree.at("new"), args);
+    let floor = cost(&["--strategy", "size", "--max-layers", "1000"]);
+    let balanced = cost(&["--max-layers", "64"]);
+    let popularity = cost(&["--max-layers", "64", "--strategy", "popularity"]);
+    let whole = cost(&["--split", "none"]);
+    eprintln!(
+        "per mille: floor {floor}, balanced {balanced}, popularity {popularity}, whole {whole}"
+    );
+    assert_eq!(whole, 1000);
+    assert!(balanced <= floor + 60, "{balanced} is far above {floor}");
+    assert!(balanced < popularity);
+}
+
 /// Takes a network: `scripts/test --long`.
 #[test]
 fn real_packages_from_the_registries() {

@@ -32,6 +32,7 @@ mod readers;
 mod readme;
 mod replays;
 mod rooms;
+mod shown;
 mod split;
 mod trees;
 mod verify;

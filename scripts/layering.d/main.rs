@@ -51,9 +51,8 @@ fn report(file: &str, budgets: &[usize]) -> Result<(), String> {
     let text = std::fs::read_to_string(file).map_err(|fault| fault.to_string())?;
     let history = History::parse(&text)?;
     let last = history.last();
-    let (first, until) = match history.images.as_slice() {
-        [(first, _), .., (until, _)] => (first, until),
-        _ => return Err("fewer than two images".into()),
+    let [(first, _), .., (until, _)] = history.images.as_slice() else {
+        return Err("fewer than two images".into());
     };
     println!(
         "{file}: {} images from {first} to {until}; the last has {} components, {} MB\n",
@@ -71,8 +70,7 @@ fn table(history: &History, budget: usize) {
     let last = history.last();
     let family = siblings(&last);
     println!(
-        "| {:>3} layers | update % | chain % | new layers | add one %: mean, max | remove one % | siblings | plan ms |",
-        budget
+        "| {budget:>3} layers | update % | chain % | new layers | add one %: mean, max | remove one % | siblings | plan ms |"
     );
     println!("|---|---:|---:|---:|---:|---:|---:|---:|");
     for way in ways() {

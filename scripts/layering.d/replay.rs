@@ -255,7 +255,7 @@ pub fn disturbances(image: &Image, way: Way, max_layers: usize) -> (Disturbance,
 pub fn siblings(image: &Image) -> Vec<Image> {
     let needed: BTreeSet<&String> = image.values().flat_map(|c| &c.needs).collect();
     let tops: Vec<&String> = image.keys().filter(|name| !needed.contains(name)).collect();
-    let is_of = |at: usize, sibling: usize| at % 2 == 0 || (at / 2) % 8 == sibling;
+    let is_of = |at: usize, sibling: usize| at.is_multiple_of(2) || (at / 2) % 8 == sibling;
     (0..8)
         .map(|sibling| {
             let tops = tops.iter().enumerate();

@@ -267,7 +267,33 @@ pub struct Plan {
     #[arg(long, help_heading = "Plan")]
     pub json: bool,
 
-    /// Explain where this path goes and why
-    #[arg(long, value_name = "PATH", help_heading = "Plan")]
+    /// Explain where this path goes and why: a component's path or name, or a path inside one
+    #[arg(
+        long,
+        value_name = "PATH",
+        help_heading = "Plan",
+        conflicts_with = "json"
+    )]
     pub explain: Option<String>,
+
+    /// Say what a client that has this image downloads, and which components cause it
+    ///
+    /// OLD is what `plan --json` printed, or an image. Components count as changed if their path, hash or size is
+    /// another; an image keeps paths only. Bytes are those of the components, uncompressed. Told twice: for stores
+    /// that know layers by their blobs, and for those that reuse a layer only if all below it are the same.
+    #[arg(
+        long,
+        value_name = "PLAN|[oci:|oci-archive:]IMAGE",
+        help_heading = "Plan",
+        conflicts_with = "explain"
+    )]
+    pub compare: Option<PathBuf>,
+
+    /// Print the graph and its layers for Graphviz
+    #[arg(long, help_heading = "Plan", conflicts_with_all = ["json", "explain", "compare", "svg"])]
+    pub dot: bool,
+
+    /// Print the graph and its layers as a picture (SVG) for a browser
+    #[arg(long, help_heading = "Plan", conflicts_with_all = ["json", "explain", "compare"])]
+    pub svg: bool,
 }

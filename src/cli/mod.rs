@@ -4,6 +4,7 @@ mod args;
 mod artifact;
 mod build;
 mod cache;
+mod compare;
 mod completions;
 mod config;
 mod copy;

@@ -1,14 +1,15 @@
-//! `plan`: the line up to its plan; a table, JSON, or why one path is where it is.
+//! `plan`: the line up to its plan; a table, JSON, pictures, or why one path is where it is.
 
 use plywood::build::Planned;
-use plywood::plan::{LayerPlan, PlanLayer};
+use plywood::graph::NodeId;
+use plywood::plan::{LayerKind, LayerPlan, PlanLayer};
 use plywood::source::Closure;
 
 use super::Context;
 use super::args::Plan;
 use super::exit::{Done, Failure};
 use super::report::{self, Align};
-use super::{file, request};
+use super::{compare, earlier, file, request};
 
 /// How many neighbours `--explain` names.
 const NAMED: usize = 10;
@@ -34,72 +35,100 @@ pub fn run(args: &Plan, context: &Context) -> Done {
     for text in &warnings {
         context.warn(text);
     }
-    if let Some(path) = &args.explain {
-        return report::print(&explain(&closure, &plan, path)?);
-    }
-    if args.json {
-        return report::print(&plan.to_json());
-    }
-    report::print(&table(&closure, &plan))
+    report::print(&match args {
+        Plan {
+            explain: Some(path),
+            ..
+        } => explain(&closure, &plan, path)?,
+        Plan {
+            compare: Some(old), ..
+        } => {
+            let old = earlier::plan(old, request.config.platform.as_ref())?;
+            compare::text(&old, &plan, args.json)
+        }
+        Plan { json: true, .. } => plan.to_json(),
+        Plan { dot: true, .. } => plywood::plan::dot(&closure.graph, &plan),
+        Plan { svg: true, .. } => plywood::plan::svg(&closure.graph, &plan),
+        _ => table(&closure, &plan),
+    })
 }
 
 fn table(closure: &Closure, plan: &LayerPlan) -> String {
     let columns = [
         ("LAYER", Align::Right),
         ("KIND", Align::Left),
-        ("POPULARITY", Align::Right),
         ("SIZE", Align::Right),
-        ("PATHS", Align::Left),
+        ("REASON", Align::Left),
+        ("COMPONENTS", Align::Left),
     ];
-    let rows: Vec<_> = plan
-        .layers
-        .iter()
-        .enumerate()
-        .map(|(i, layer)| row(closure, i, layer))
-        .collect();
-    let paths = report::count(closure.components.len(), "path");
-    let layers = report::count(plan.layers.len(), "layer");
-    let summary = format!(
-        "{paths} in {layers} of {} at most, by {}\n",
-        plan.max_layers, plan.strategy
-    );
-    report::table(&columns, &rows) + &summary
-}
-
-fn row(closure: &Closure, number: usize, layer: &PlanLayer) -> Vec<String> {
-    let popularity = layer
-        .members
-        .first()
-        .and_then(|first| first.popularity.as_ref());
-    let paths = match layer.members.as_slice() {
-        [] => String::new(),
-        [only] => only.path.clone(),
-        [first, rest @ ..] => format!("{} and {} more", first.path, rest.len()),
-    };
-    vec![
-        (number + 1).to_string(),
-        layer.kind.name().to_owned(),
-        popularity.map(ToString::to_string).unwrap_or_default(),
-        size(closure, layer).map(report::size).unwrap_or_default(),
-        paths,
-    ]
-}
-
-/// The size of a layer's paths as their source states it, if it does for all.
-fn size(closure: &Closure, layer: &PlanLayer) -> Option<u64> {
-    let sizes = layer.members.iter().map(|member| {
-        let node = closure.graph.find(&member.path)?;
-        closure.component(node).size
+    let rows = plan.layers.iter().enumerate().map(|(number, layer)| {
+        vec![
+            (number + 1).to_string(),
+            layer.kind.name().to_owned(),
+            size(layer).map(report::size).unwrap_or_default(),
+            reason(plan, layer),
+            components(layer),
+        ]
     });
-    if layer.members.is_empty() {
-        None
-    } else {
-        sizes.sum()
+    let paths = report::count(closure.components.len(), "component");
+    let layers = report::count(plan.layers.len(), "layer");
+    let known = plan.layers.iter().filter_map(size);
+    let summary = format!(
+        "{paths}, {}, in {layers} of {} at most, by {}\n",
+        report::size(known.fold(0, u64::saturating_add)),
+        plan.max_layers,
+        plan.strategy
+    );
+    report::table(&columns, &rows.collect::<Vec<_>>()) + &summary
+}
+
+/// The size of a layer's components as their source states it, if it does for all.
+fn size(layer: &PlanLayer) -> Option<u64> {
+    layer.size().filter(|_| !layer.members.is_empty())
+}
+
+/// So many letters of a layer's components are shown.
+const LETTERS: usize = 100;
+
+/// Paths while they fit, then how many more there are.
+fn components(layer: &PlanLayer) -> String {
+    let mut text = String::new();
+    for (number, member) in layer.members.iter().enumerate() {
+        if number > 0 && text.chars().count() + member.path.chars().count() > LETTERS {
+            return format!("{text} and {} more", layer.members.len() - number);
+        }
+        if number > 0 {
+            text += " ";
+        }
+        text += &member.path;
+    }
+    text
+}
+
+/// Why a layer is what it is, in few words.
+fn reason(plan: &LayerPlan, layer: &PlanLayer) -> String {
+    let strategy = plan.strategy.split('@').next().unwrap_or_default();
+    let popularity = { layer.members.first() }.and_then(|first| first.popularity.as_ref());
+    if let (LayerKind::Single, Some(count)) = (layer.kind, popularity) {
+        return format!("popularity {count}");
+    }
+    match (layer.kind, strategy, &layer.name) {
+        (LayerKind::Pinned, _, Some(name)) => format!("pinned: {name}"),
+        (LayerKind::Single, "balanced" | "size" | "fleet", _) => "large".to_owned(),
+        (LayerKind::Bin, "balanced", _) => "small, by name".to_owned(),
+        (LayerKind::Bin, "fleet", _) => "in the same images".to_owned(),
+        (LayerKind::Bin, "auto", _) => "needed by the same".to_owned(),
+        (LayerKind::Single | LayerKind::Rest, "auto", _) => "needed by nothing large".to_owned(),
+        (LayerKind::Rest, "popularity", _) => "less popular".to_owned(),
+        (LayerKind::Rest, "size", _) => "small".to_owned(),
+        (kind, ..) => kind.reason().to_owned(),
     }
 }
 
 fn explain(closure: &Closure, plan: &LayerPlan, path: &str) -> Result<String, Failure> {
-    let (Some(place), Some(node)) = (plan.explain(path), closure.graph.find(path)) else {
+    let found = meant(closure, path);
+    let place = found.and_then(|node| plan.explain(closure.graph.path(node)));
+    let (Some(place), Some(node)) = (place, found) else {
         return Err(
             Failure::usage(format!("--explain `{path}` is no path of the plan"))
                 .hint(like(closure, path)),
@@ -116,15 +145,24 @@ fn explain(closure: &Closure, plan: &LayerPlan, path: &str) -> Result<String, Fa
         .nodes()
         .filter(|&from| graph.references(from).contains(&node))
         .collect();
-    let popularity = place.member.popularity.as_ref();
+    let member = place.member;
+    let popularity = member.popularity.as_ref();
+    let why = { plan.layers.get(place.layer) }.map_or_else(String::new, |l| reason(plan, l));
     let company = match place.company {
         1 => "alone".to_owned(),
         n => format!("with {} others", n - 1),
     };
     let lines = [
-        report::cell(path),
+        report::cell(graph.path(node)),
+        { member.name.as_ref() }
+            .map(|name| format!("  called {}", report::cell(name)))
+            .unwrap_or_default(),
+        member
+            .size
+            .map(|bytes| format!("  {}", report::size(bytes)))
+            .unwrap_or_default(),
         format!(
-            "  layer {} of {}, {company}",
+            "  layer {} of {}, {company}: {why}",
             place.layer + 1,
             plan.layers.len()
         ),
@@ -142,6 +180,17 @@ fn explain(closure: &Closure, plan: &LayerPlan, path: &str) -> Result<String, Fa
     ];
     let said = lines.into_iter().filter(|line| !line.is_empty());
     Ok(said.map(|line| line + "\n").collect())
+}
+
+/// A component by its path or name, or the one that holds a path.
+fn meant(closure: &Closure, text: &str) -> Option<NodeId> {
+    let graph = &closure.graph;
+    let named = |node: &NodeId| closure.component(*node).name.as_deref() == Some(text);
+    let above = std::iter::successors(text.rsplit_once('/'), |(above, _)| above.rsplit_once('/'));
+    let holder = |(above, _): (&str, &str)| graph.find(above);
+    { graph.find(text) }
+        .or_else(|| graph.nodes().find(named))
+        .or_else(|| above.map(holder).find_map(|found| found))
 }
 
 fn neighbours(what: &str, paths: &[&str]) -> String {

@@ -7,11 +7,13 @@
 
 mod auto;
 mod balanced;
+mod compare;
 mod error;
 mod fleet;
 mod items;
 mod json;
 mod layers;
+mod picture;
 mod pins;
 mod popularity;
 mod previous;
@@ -24,10 +26,12 @@ use std::borrow::Cow;
 use crate::graph::{Graph, NodeId};
 use crate::rank::{self, Ranking};
 
+pub use compare::{Cause, Comparand, Comparison, compare, total};
 pub use error::PlanError;
 pub use fleet::{Sibling, fleet};
 pub use items::{Facts, Items};
 pub use layers::{LayerKind, LayerPlan, Member, Place, PlanLayer};
+pub use picture::{dot, svg};
 pub use pins::Pins;
 pub use previous::Previous;
 pub use said::Said;

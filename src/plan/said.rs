@@ -19,7 +19,7 @@ impl PlanLayer {
     /// The components' paths as a JSON list; nothing for a layer without components.
     pub fn said_paths(&self) -> Option<String> {
         let paths = self.members.iter().map(|member| member.path.as_str());
-        (!self.members.is_empty()).then(|| Value::from_iter(paths).to_string())
+        (!self.members.is_empty()).then(|| paths.collect::<Value>().to_string())
     }
 
     /// The components' identities as a JSON list, if any is other than what `derived` makes
@@ -29,7 +29,7 @@ impl PlanLayer {
         let names = self.members.iter().map(Member::identity);
         { self.members.iter() }
             .any(own)
-            .then(|| Value::from_iter(names).to_string())
+            .then(|| names.collect::<Value>().to_string())
     }
 }
 

@@ -254,6 +254,7 @@ fn settle(dirs: &mut [Dir], parts: &[Part]) -> Vec<Claim> {
     while let Some(at) = open.pop() {
         let mut dir = std::mem::take(&mut dirs[at]);
         let mut children = std::mem::take(&mut dir.children);
+        dir.children.reserve_exact(children.len());
         children.sort_by(|a, b| place(dir.name(a)).cmp(&place(dir.name(b))));
         for node in children {
             match dir

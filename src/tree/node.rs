@@ -124,6 +124,12 @@ impl Dir {
         }
     }
 
+    /// Gives back the room for entries that did not come: there may be a million here.
+    pub(super) fn trim(&mut self) {
+        self.children.shrink_to_fit();
+        self.names.shrink_to_fit();
+    }
+
     pub(super) fn text(&self, span: Span) -> &[u8] {
         let from = span.at as usize;
         &self.names[from..from + usize::from(span.len)]

@@ -95,6 +95,7 @@ impl State {
             scan.dir.children[child].data = u64::from(self.enqueue(path));
         }
         self.warnings.append(&mut scan.warnings);
+        scan.dir.trim();
         self.dirs[number as usize] = Some(scan.dir);
         Ok(())
     }

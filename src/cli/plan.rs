@@ -190,6 +190,7 @@ fn meant(closure: &Closure, text: &str) -> Option<NodeId> {
     let holder = |(above, _): (&str, &str)| graph.find(above);
     { graph.find(text) }
         .or_else(|| graph.nodes().find(named))
+        .or_else(|| closure.holder(text))
         .or_else(|| above.map(holder).find_map(|found| found))
 }
 

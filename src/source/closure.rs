@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::{Closure, Component, Content, Mount, SourceError, nest};
 use crate::graph::{Graph, NodeId, NodeSpec};
+use crate::tree::TreePath;
 
 impl Closure {
     /// Sorts the components as the graph's nodes are; of a path listed twice the last counts.
@@ -24,6 +25,17 @@ impl Closure {
     /// The component at a node of the graph.
     pub fn component(&self, node: NodeId) -> &Component {
         &self.components[node.index()]
+    }
+
+    /// The component that an entry of a split tree went into, by the entry's absolute path.
+    pub fn holder(&self, path: &str) -> Option<NodeId> {
+        let path = TreePath::from_absolute(path).ok()?;
+        let holds = |component: &Component| match &component.content {
+            Content::Members { picked } => picked.iter().any(|p| p.paths.contains(&path)),
+            Content::Store { .. } | Content::Trees { .. } => false,
+        };
+        let found = self.components.iter().find(|component| holds(component))?;
+        self.graph.find(&found.path)
     }
 
     /// Everything of all closures. A path in several of them is one node with the references

@@ -44,7 +44,7 @@ pub fn run(args: &Diff) -> Done {
 
 /// What a program downloads that knows layers by what lies below them: everything from
 /// the first change on.
-fn by_chain(old: &Image, new: &Image) -> u64 {
+pub fn by_chain(old: &Image, new: &Image) -> u64 {
     let shared = old.layers().zip(new.layers());
     let shared = shared.take_while(|((_, old), (_, new))| old == new).count();
     let above = new.layers().skip(shared);

@@ -54,7 +54,7 @@ impl Style {
 }
 
 /// Whether a terminal could take `c` for something other than a character to draw.
-fn meddles(c: char) -> bool {
+pub fn meddles(c: char) -> bool {
     let turns_text_around =
         matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
     c.is_control() || turns_text_around || matches!(c, '\u{2028}' | '\u{2029}')

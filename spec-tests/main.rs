@@ -14,15 +14,18 @@ mod images;
 mod kit;
 mod tarball;
 
+mod artifact;
 mod base;
 mod cache;
 mod cli;
 mod contents;
+mod copy;
 mod crash;
 mod determinism;
 mod endings;
 mod hostile;
 mod inside;
+mod inspect;
 mod layers;
 mod layout;
 mod layout_ops;

@@ -130,7 +130,7 @@ impl Default for BuildRequest {
 pub enum BillFormat {
     /// SPDX 2.3.
     Spdx,
-    /// CycloneDX 1.5.
+    /// `CycloneDX` 1.5.
     CycloneDx,
 }
 

@@ -145,23 +145,24 @@ impl<'s> Queue<'s> {
             .filter(|(_, layer)| layer.active())
         {
             let whole = layer.written == layer.pieces && (!both || layer.hashed == layer.pieces);
-            if whole && !layer.writing {
-                if let Some(writer) = layer.writer.take() {
-                    return Some(Task::Finish(number, writer, layer.hasher.take()));
-                }
+            if whole
+                && !layer.writing
+                && let Some(writer) = layer.writer.take()
+            {
+                return Some(Task::Finish(number, writer, layer.hasher.take()));
             }
-            if !layer.writing {
-                if let Some(packed) = layer.packed.remove(&layer.written) {
-                    layer.writing = true;
-                    return Some(Task::Write(number, layer.writer.take(), packed));
-                }
+            if !layer.writing
+                && let Some(packed) = layer.packed.remove(&layer.written)
+            {
+                layer.writing = true;
+                return Some(Task::Write(number, layer.writer.take(), packed));
             }
-            if layer.hasher.is_some() && layer.raw.contains_key(&layer.hashed) {
-                if let (Some(hasher), Some(raw)) =
+            if layer.hasher.is_some()
+                && layer.raw.contains_key(&layer.hashed)
+                && let (Some(hasher), Some(raw)) =
                     (layer.hasher.take(), layer.raw.remove(&layer.hashed))
-                {
-                    return Some(Task::Hash(number, hasher, raw));
-                }
+            {
+                return Some(Task::Hash(number, hasher, raw));
             }
         }
         None
@@ -174,11 +175,11 @@ impl<'s> Queue<'s> {
             .iter()
             .filter(|l| l.course.is_some() && l.filling == 0)
             .count();
-        if ready + self.listing <= self.threads {
-            if let Some(layer) = self.unlisted.pop() {
-                self.listing += 1;
-                return Some(Task::List(layer));
-            }
+        if ready + self.listing <= self.threads
+            && let Some(layer) = self.unlisted.pop()
+        {
+            self.listing += 1;
+            return Some(Task::List(layer));
         }
         self.fill()
     }

@@ -144,7 +144,7 @@ fn is_unchanged(one: &Member, other: &Member) -> bool {
     let sizes = one.size.zip(other.size);
     one.path == other.path
         && !differ(one.hash.as_deref(), other.hash.as_deref())
-        && !sizes.is_some_and(|(one, other)| one != other)
+        && sizes.is_none_or(|(one, other)| one == other)
 }
 
 /// The earlier plan, by paths and by names.

@@ -75,7 +75,7 @@ pub struct Meta {
 pub struct Mtime {
     /// Seconds since the epoch, rounded down.
     pub secs: i64,
-    /// 0..1_000_000_000.
+    /// `0..1_000_000_000`.
     pub nanos: u32,
 }
 

@@ -169,7 +169,10 @@ impl<'a> Grown<'a> {
         if let Kind::Dir = entry.kind {
             let number = self.directory(&entry.path)?;
             let above = self.directory(&parent)?;
-            return Ok(self.dress(above, number, &entry));
+            return {
+                self.dress(above, number, &entry);
+                Ok(())
+            };
         }
         let above = self.directory(&parent)?;
         let dir = &mut self.dirs[above as usize];

@@ -117,12 +117,9 @@ impl Parents {
     /// [`TreeError::Io`] if that cannot be told.
     pub fn claim(&self, path: &TreePath) -> Result<Option<(PathBuf, bool)>, TreeError> {
         for part in self.above(path) {
-            match examine(part, path, &self.policy)? {
-                Some(found) => {
-                    let dir = matches!(found, Found::Dir(..));
-                    return Ok(Some((part.host_of(path.as_bytes()), dir)));
-                }
-                None => {}
+            if let Some(found) = examine(part, path, &self.policy)? {
+                let dir = matches!(found, Found::Dir(..));
+                return Ok(Some((part.host_of(path.as_bytes()), dir)));
             }
         }
         Ok(None)

@@ -10,8 +10,13 @@
 #[path = "../scripts/layering.d/replay.rs"]
 mod replay;
 
+use std::collections::BTreeMap;
+
 use plywood::plan::Strategy;
-use replay::{History, Way, disturbances, siblings, together, updates};
+use replay::{History, Image, Way, disturbances, siblings, together, updates};
+use serde_json::{Value, json};
+
+use crate::kit::{Case, Tree};
 
 /// The strategy that directories get.
 const OURS: Way = Way::Fresh(Strategy::FOR_TREES);
@@ -98,4 +103,90 @@ fn histories_are_read_strictly() {
     }
     let history = History::parse("# x\n@\t1\n+\ta\t1\t2\tb\n@\t2\n-\ta\n").unwrap();
     assert_eq!((history.images[0].1.len(), history.last().len()), (1, 0));
+}
+
+/// The components of an image as files of a hundredth of their size, which nothing can compress.
+fn on_disk(image: &Image) -> (Tree, String) {
+    let path = |name: &str| format!("/c/{name}");
+    let mut tree = Tree::new();
+    let mut graph = Vec::new();
+    for (name, component) in image {
+        let seed = format!("{name} {}", component.version);
+        let mut state = { seed.bytes() }.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let noise = (0..component.bytes / 100).map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 56) as u8
+        });
+        tree = tree.file(&path(name)[1..], noise.collect::<Vec<u8>>());
+        let needs = component
+            .needs
+            .iter()
+            .filter(|name| image.contains_key(*name));
+        graph.push(json!({
+            "path": path(name),
+            "name": name,
+            "narSize": component.bytes,
+            "references": needs.map(|name| path(name)).collect::<Vec<_>>(),
+            "source": tree.at(&path(name)[1..]),
+        }));
+    }
+    (tree, Value::from(graph).to_string())
+}
+
+/// The blobs of a layout with their bytes.
+fn blobs(case: &Case) -> BTreeMap<std::ffi::OsString, u64> {
+    let files = std::fs::read_dir(case.at("out/blobs/sha256")).unwrap();
+    let files = files.map(|file| file.unwrap());
+    { files.map(|file| (file.file_name(), file.metadata().unwrap().len())) }.collect()
+}
+
+/// Bytes of new blobs when the last image is built beside the one before, in percent of the image.
+fn update_on_disk(images: &[(Tree, String); 2], strategy: &str) -> f64 {
+    let case = Case::new();
+    let build = |graph: &str| {
+        case.clone()
+            .args(["build", "--graph", "-", "--no-cache", "-o", "oci:out:1"])
+            .args(["--strategy", strategy, "--max-layers", "64"])
+            .stdin(graph)
+            .success();
+        blobs(&case)
+    };
+    let before = build(&images[0].1);
+    std::fs::remove_dir_all(case.at("out")).unwrap();
+    let after = build(&images[1].1);
+    let fresh = after.iter().filter(|(name, _)| !before.contains_key(*name));
+    let fresh: u64 = fresh.map(|(_, bytes)| bytes).sum();
+    100.0 * fresh as f64 / after.values().sum::<u64>() as f64
+}
+
+/// Real blobs, not only the simulator: it says what is downloaded to a point.
+#[test]
+fn blobs_on_disk_are_what_replays_say() {
+    for (name, history, points) in histories() {
+        let last_two = &history.images[history.images.len() - 2..];
+        let trees = [on_disk(&last_two[0].1), on_disk(&last_two[1].1)];
+        let short = History {
+            images: last_two.to_vec(),
+        };
+        let mut costs = Vec::new();
+        for strategy in [Strategy::FOR_TREES, Strategy::Popularity1] {
+            let said = updates(&short, Way::Fresh(strategy), 64).bytes;
+            let real = update_on_disk(&trees, strategy.name());
+            println!("{name}, {strategy}: {real:.1} % on disk, {said:.1} % in the replay");
+            assert!(
+                (real - said).abs() < 4.0,
+                "{name}, {strategy}: {real}, not {said}"
+            );
+            costs.push(real);
+        }
+        let floor = updates(&short, Way::Each, 64).bytes;
+        assert!(
+            costs[0] <= floor + points + 4.0 && costs[0] < costs[1] - 25.0,
+            "{name}: {costs:?}"
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! `plan` lets people see its layers: the table, comparisons, pictures.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::kit::{Case, Layout};
@@ -58,7 +60,7 @@ fn a_table_says_what_is_where_and_why() {
     ];
     let mut table = String::new();
     for (layer, kind, size, reason, components) in columns {
-        table += &format!("{layer}  {kind}  {size}  {reason:<48}  {components}\n");
+        let _ = writeln!(table, "{layer}  {kind}  {size}  {reason:<48}  {components}");
     }
     table += "    5  customisation            links, added files and directories of this image\n\
               5 components, 3.6 MB, in 5 layers of 5 at most, by balanced@1\n";

@@ -86,8 +86,8 @@ fn because(causes: &[Cause]) -> String {
         text += cause.component();
         match shown.get(number + 1) {
             Some(next) if next.word() == cause.word() => text += ", ",
-            Some(_) => text += &format!(" {}; ", cause.word()),
-            None => text += &format!(" {}", cause.word()),
+            Some(_) => text = text + " " + cause.word() + "; ",
+            None => text = text + " " + cause.word(),
         }
     }
     match causes.len().saturating_sub(NAMED) {

@@ -436,7 +436,7 @@ mod tests {
 
     #[test]
     fn labels_fit() {
-        assert_eq!(fitted("abcdef", 20.0), "…");
+        assert_eq!(fitted("abcdef", 20.0), "a…");
         assert_eq!(fitted("abc", 100.0), "abc");
         assert_eq!(
             short("/nix/store/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-glibc-2.39"),

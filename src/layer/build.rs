@@ -219,7 +219,7 @@ impl<'a> Shop<'a> {
     ) -> Result<(), LayerError> {
         let (whole, mut raw) = {
             let mut queue = self.lock();
-            (queue.codec.piece() as u64, queue.buffer())
+            (queue.codec.piece() as u64, queue.raw_buffer())
         };
         let start = piece * whole;
         let len = (course.stream.size() - start).min(whole) as usize;
@@ -237,7 +237,7 @@ impl<'a> Shop<'a> {
             return Ok(());
         }
         self.turned.notify_one();
-        let mut packed = self.lock().buffer();
+        let mut packed = self.lock().packed_buffer();
         packer
             .pack(&raw, &mut packed)
             .map_err(|fault| LayerError::Compress { layer, fault })?;

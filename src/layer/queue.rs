@@ -80,10 +80,10 @@ impl Layer<'_> {
     }
 }
 
-/// How many pieces may be under way: two a worker and a few to even out, 4 MiB each,
+/// How many pieces may be under way: one a worker and a few to even out, 4 MiB each,
 /// twice when compressed. Small ones are more, but not so many that caches overflow.
 fn budget(codec: Codec, threads: usize) -> usize {
-    (2 * threads + 2) * (Codec::PIECE / codec.piece()).min(4)
+    (threads + 3) * (Codec::PIECE / codec.piece()).min(4)
 }
 
 /// The state of a whole build.
@@ -97,7 +97,10 @@ pub(super) struct Queue<'s> {
     in_flight: usize,
     limit: usize,
     threads: usize,
-    free: Vec<Vec<u8>>,
+    /// Buffers to be used again. Those of compressed pieces are apart, because so much
+    /// of them is never touched and takes no memory.
+    free_raw: Vec<Vec<u8>>,
+    free_packed: Vec<Vec<u8>>,
     failed: Option<(usize, LayerError)>,
 }
 
@@ -120,7 +123,8 @@ impl<'s> Queue<'s> {
             in_flight: 0,
             limit: budget(codec, threads),
             threads,
-            free: Vec::new(),
+            free_raw: Vec::new(),
+            free_packed: Vec::new(),
             failed: None,
         }
     }
@@ -205,14 +209,12 @@ impl<'s> Queue<'s> {
         Some(Task::Fill(number, layer.filling - 1, course))
     }
 
-    pub(super) fn buffer(&mut self) -> Vec<u8> {
-        self.free.pop().unwrap_or_default()
+    pub(super) fn raw_buffer(&mut self) -> Vec<u8> {
+        self.free_raw.pop().unwrap_or_default()
     }
 
-    fn recycle(&mut self, buffer: Vec<u8>) {
-        if self.free.len() < self.limit {
-            self.free.push(buffer);
-        }
+    pub(super) fn packed_buffer(&mut self) -> Vec<u8> {
+        self.free_packed.pop().unwrap_or_default()
     }
 
     pub(super) fn listed(
@@ -268,7 +270,7 @@ impl<'s> Queue<'s> {
         layer.writing = false;
         layer.written += 1;
         match packed {
-            Packed::Own(buffer) => self.recycle(buffer),
+            Packed::Own(buffer) => self.free_packed.push(buffer),
             Packed::Plain(shared) | Packed::Placed(shared) => self.reclaim(shared),
         }
         self.recount();
@@ -277,7 +279,7 @@ impl<'s> Queue<'s> {
     /// Takes a buffer back if nobody else wants it any more.
     pub(super) fn reclaim(&mut self, shared: Arc<Vec<u8>>) {
         if let Ok(buffer) = Arc::try_unwrap(shared) {
-            self.recycle(buffer);
+            self.free_raw.push(buffer);
         }
     }
 

@@ -259,6 +259,7 @@ fn settle(dirs: &mut [Dir], parts: &[Part]) -> Vec<Claim> {
         let mut children = std::mem::take(&mut dir.children);
         dir.children.reserve_exact(children.len());
         children.sort_by(|a, b| place(dir.name(a)).cmp(&place(dir.name(b))));
+        dir.children.reserve_exact(children.len());
         for node in children {
             match dir
                 .children

@@ -196,6 +196,9 @@ impl Walk<'_> {
         for name in names {
             scanner.add(&mut scan, name, name)?;
         }
+        // Of a million entries even the slack is felt.
+        scan.dir.children.shrink_to_fit();
+        scan.dir.names.shrink_to_fit();
         Ok(scan)
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Entry, Kind, Listing, Meta, Mtime, Policy, TreeError, TreePath, Xattrs};
+use super::{Entry, Kind, Listing, Policy, TreeError, TreePath, Xattrs};
 
 /// One directory to be joined.
 pub struct SymlinkJoin {
@@ -139,19 +139,10 @@ fn shown(kind: &Kind) -> String {
 
 fn made(path: TreePath, kind: Kind, policy: &Policy) -> Entry {
     let mode = if kind == Kind::Dir { 0o755 } else { 0o777 };
-    let mtime = Mtime {
-        secs: policy.epoch,
-        nanos: 0,
-    };
     Entry {
         path,
         kind,
-        meta: Meta {
-            mode,
-            uid: 0,
-            gid: 0,
-            mtime,
-        },
+        meta: policy.made(mode),
         xattrs: Xattrs::new(),
     }
 }

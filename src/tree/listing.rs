@@ -9,9 +9,7 @@ use super::part::Part;
 use super::reader::Reader;
 use super::scan::Devices;
 use super::walk::{Walk, walk};
-use super::{
-    Device, Entry, Exclude, Facts, Kind, Meta, Mtime, Parents, Policy, TreeError, TreePath, Xattrs,
-};
+use super::{Device, Entry, Exclude, Facts, Kind, Parents, Policy, TreeError, TreePath, Xattrs};
 
 /// What goes into one layer.
 pub struct ListRequest<'a> {
@@ -150,8 +148,7 @@ impl<'a> Grown<'a> {
     fn make_dir(&mut self, above: u32, path: TreePath) -> Result<u32, TreeError> {
         let number = self.dirs.len() as u32;
         let found = self.parents.attributes(&path)?;
-        let (meta, xattrs) =
-            found.unwrap_or_else(|| (made_meta(self.policy, 0o755), Xattrs::new()));
+        let (meta, xattrs) = found.unwrap_or_else(|| (self.policy.made(0o755), Xattrs::new()));
         let dir = &mut self.dirs[above as usize];
         let name = dir.store(path.name());
         let mut node = Node::made(Tag::Dir, name, u64::from(number), meta);
@@ -208,18 +205,6 @@ impl<'a> Grown<'a> {
         if let Some(node) = node.filter(|n| n.part == MADE) {
             *node = Node::made(Tag::Dir, node.name, node.data, entry.meta);
         }
-    }
-}
-
-fn made_meta(policy: &Policy, mode: u32) -> Meta {
-    Meta {
-        mode,
-        uid: 0,
-        gid: 0,
-        mtime: Mtime {
-            secs: policy.epoch,
-            nanos: 0,
-        },
     }
 }
 

@@ -77,6 +77,20 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// What a directory or link that no disk has looks like before the policy is applied.
+    pub(super) fn made(&self, mode: u32) -> Meta {
+        let mtime = Mtime {
+            secs: self.epoch,
+            nanos: 0,
+        };
+        Meta {
+            mode,
+            uid: 0,
+            gid: 0,
+            mtime,
+        }
+    }
+
     /// The attributes that a layer records for what has `found` on disk.
     pub fn apply(&self, kind: &Kind, found: Meta) -> Meta {
         let (uid, gid) = match self.owner {

@@ -24,9 +24,10 @@ fn layer(
     let (policy, exclude, parents) = (Policy::default(), Exclude::default(), Parents::default());
     let dest = TreePath::new("x").unwrap();
     let part = Opener::default().open(tree.path(), dest, flavour).unwrap();
-    let job = LayerJob::new(Box::new(|| {
+    let mut change = Some(change);
+    let source = || {
         let listing = list(ListRequest {
-            parts: vec![part],
+            parts: vec![part.clone()],
             made: Vec::new(),
             policy: &policy,
             exclude: &exclude,
@@ -34,9 +35,13 @@ fn layer(
             yielding: false,
             threads: 2,
         });
-        change();
+        change.take().unwrap()();
         listing
-    }));
+    };
+    let job = LayerJob {
+        source: Box::new(source),
+        expected: 0,
+    };
     let made = build_layers(
         vec![job],
         Codec::Zstd(3),

@@ -2,16 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::base::Ground;
-use super::recall::{Identity, Ingredient, Recall, glance};
+use super::recall::Ingredient;
 use super::resolve::Resolver;
 use super::{BuildError, BuildRequest};
 use crate::Error;
-use crate::cache::Key;
-use crate::layer::LayerJob;
-use crate::plan::{LayerKind, LayerPlan, PlanLayer};
 use crate::source::{Closure, Component, Content, Mount, Picked};
 use crate::tree::{
     Entry, Exclude, Flavour, Kind, ListRequest, Listing, Opener, Parents, Part, Policy,
@@ -20,15 +16,15 @@ use crate::tree::{
 
 /// The opened trees of an image.
 pub(super) struct Trees<'r> {
-    request: &'r BuildRequest,
+    pub(super) request: &'r BuildRequest,
     exclude: Exclude,
     /// By component path.
-    parts: BTreeMap<String, Vec<Ingredient>>,
+    pub(super) parts: BTreeMap<String, Vec<Ingredient>>,
     /// By where they land.
     stores: BTreeMap<TreePath, PathBuf>,
-    top: Vec<Part>,
-    parents: Parents,
-    ground: Option<Ground>,
+    pub(super) top: Vec<Part>,
+    pub(super) parents: Parents,
+    pub(super) ground: Option<Ground>,
     /// What is taken away from the base, and the entries that say so.
     removed: Vec<(TreePath, Entry)>,
 }
@@ -134,107 +130,10 @@ impl<'r> Trees<'r> {
         Ok(())
     }
 
-    /// One job a layer, in the order of the plan; base layers have none.
-    pub(super) fn jobs<'t>(
-        &'t self,
-        plan: &LayerPlan,
-        closure: &Closure,
-        recall: Recall<'t>,
-    ) -> Vec<LayerJob<'t>> {
-        let own = plan
-            .layers
-            .iter()
-            .filter(|layer| layer.kind != LayerKind::Base);
-        own.map(|layer| match layer.kind {
-            LayerKind::Customisation => self.last_job(recall),
-            _ => self.job(layer, closure, recall),
-        })
-        .collect()
-    }
-
-    fn job<'t>(&'t self, layer: &PlanLayer, closure: &Closure, recall: Recall<'t>) -> LayerJob<'t> {
-        let members = layer.members.iter();
-        let from: Vec<Ingredient> = members
-            .clone()
-            .filter_map(|m| self.parts.get(&m.path))
-            .flatten()
-            .cloned()
-            .collect();
-        let size = |path: &str| {
-            closure
-                .graph
-                .find(path)
-                .and_then(|node| closure.component(node).size)
-        };
-        // A tree of unknown size may be the largest of all.
-        let expected = members
-            .map(|m| size(&m.path).unwrap_or(1 << 40))
-            .fold(0, u64::saturating_add);
-        let parts: Vec<Part> = from.iter().map(|i| i.part.clone()).collect();
-        let (looked, listed, kept) = three(Identity::new());
-        let again = parts.clone();
-        LayerJob {
-            known: Box::new(move || {
-                // What a base has in a store path's place decides its bytes as well.
-                let apart = |from: &Ingredient| match &self.ground {
-                    Some(ground) => !ground.knows(&from.part.dest),
-                    None => true,
-                };
-                let hashed = from.iter().all(apart);
-                let hashed = hashed
-                    .then(|| recall.of_hashed("store", &from, &self.parents))
-                    .flatten();
-                let key = match hashed {
-                    Some(key) if recall.is_on() => Some(key.finish()),
-                    _ if recall.may_know() => recall.of_listing(&self.glance(again, recall)?),
-                    _ => return None,
-                };
-                recall.find(looked.get_or_init(|| key).as_ref())
-            }),
-            list: Box::new(move || {
-                let listing = self.list(parts, Vec::new(), false)?;
-                listed.get_or_init(|| recall.of_listing(&listing));
-                Ok(listing)
-            }),
-            made: Box::new(move |blob| recall.keep(kept.get().and_then(Option::as_ref), blob)),
-            expected,
-        }
-    }
-
-    /// The last layer is small as a rule; it is recalled where no plain tree lies below
-    /// it, with which it would have to be compared.
-    fn last_job<'t>(&'t self, recall: Recall<'t>) -> LayerJob<'t> {
-        let (looked, _, kept) = three(Identity::new());
-        let plain = self.parts.values().flatten().any(|i| i.hash.is_none());
-        LayerJob {
-            known: Box::new(move || {
-                if plain || self.ground.is_some() || !recall.is_on() {
-                    return None;
-                }
-                let key = looked.get_or_init(|| self.last_key(recall));
-                recall.find(key.as_ref())
-            }),
-            list: Box::new(|| self.customisation()),
-            made: Box::new(move |blob| recall.keep(kept.get().and_then(Option::as_ref), blob)),
-            expected: 0,
-        }
-    }
-
-    fn last_key(&self, recall: Recall) -> Option<Key> {
-        let contents = self.request.contents.iter();
-        let from: Vec<Ingredient> = contents
-            .filter_map(|path| self.parts.get(path))
-            .flatten()
-            .cloned()
-            .collect();
-        let mut key = recall.of_hashed("join", &from, &self.parents)?;
-        let top = self.glance(self.top.clone(), recall)?;
-        recall.add_listing(&mut key, &top)?;
-        Some(key.finish())
-    }
-
     /// What trees look like from outside, without their extended attributes.
-    fn glance(&self, parts: Vec<Part>, recall: Recall) -> Option<Listing> {
+    ///
+    /// What cannot be listed fails when the layer is made, with a better message.
+    pub(super) fn glance(&self, parts: Vec<Part>) -> Option<Listing> {
         let policy = Policy {
             xattrs: XattrRule::None,
             ..self.request.policy
@@ -243,11 +142,11 @@ impl<'r> Trees<'r> {
             policy: &policy,
             ..self.ask(parts, Vec::new(), false)
         });
-        let fits = |listing: Listing| match &self.ground {
-            Some(ground) => ground.check(&listing).map(|()| listing),
-            None => Ok(listing),
-        };
-        glance(listing.and_then(fits), recall.progress)
+        let listing = listing.ok()?;
+        match &self.ground {
+            Some(ground) => ground.check(&listing).ok().map(|()| listing),
+            None => Some(listing),
+        }
     }
 
     fn ask(&self, parts: Vec<Part>, made: Vec<Entry>, yielding: bool) -> ListRequest<'_> {
@@ -262,7 +161,7 @@ impl<'r> Trees<'r> {
         }
     }
 
-    fn list(
+    pub(super) fn list(
         &self,
         parts: Vec<Part>,
         made: Vec<Entry>,
@@ -276,7 +175,7 @@ impl<'r> Trees<'r> {
     }
 
     /// The last layer: links to all contents, and the top directories.
-    fn customisation(&self) -> Result<Listing, TreeError> {
+    pub(super) fn customisation(&self) -> Result<Listing, TreeError> {
         let mut trees = Vec::new();
         let contents: BTreeSet<&String> = self.request.contents.iter().collect();
         for path in contents {
@@ -362,12 +261,6 @@ fn both(removed: &TreePath, added: &TreePath) -> BuildError {
     }
 }
 
-/// Three handles of one thing.
-fn three<T>(thing: T) -> (Arc<T>, Arc<T>, Arc<T>) {
-    let thing = Arc::new(thing);
-    (Arc::clone(&thing), Arc::clone(&thing), thing)
-}
-
 /// Plain trees, each opened once, in the order of their first use.
 #[derive(Default)]
 struct Plain {
@@ -399,10 +292,10 @@ fn open(opener: &mut Opener, plain: &mut Plain, component: &Component) -> Result
         }
         Content::Members { picked } => {
             let mut parts = Vec::new();
-            for Picked { mount, paths } in picked {
+            for Picked { mount, seen } in picked {
                 let part = plain.open(opener, mount)?;
-                if !paths.is_empty() {
-                    parts.push(part.restricted(Arc::clone(paths)));
+                if !seen.is_empty() {
+                    parts.push(part.as_seen(seen.clone()));
                 }
             }
             parts

@@ -6,6 +6,7 @@ mod content;
 mod deliver;
 mod error;
 mod gather;
+mod jobs;
 mod layers;
 mod outcome;
 mod recall;
@@ -225,7 +226,7 @@ impl<'r> Ready<'r> {
             request,
             progress,
         };
-        let jobs = self.trees.jobs(&self.plan, &self.closure, recall);
+        let jobs = jobs::jobs(&self.trees, &self.plan, &self.closure, recall);
         let blobs = build_layers(jobs, request.codec, store, request.jobs, progress)?;
         if let Some(base) = &self.base {
             base.copy_to(store)?;

@@ -1,12 +1,10 @@
 //! Layers that need not be made again: what identifies each, and the cache behind it.
 
-use std::sync::OnceLock;
-
 use super::BuildRequest;
 use crate::blob::DirStore;
 use crate::cache::{Cache, Key, KeyBuilder};
 use crate::layer::{LayerBlob, Progress};
-use crate::tree::{Listing, Parents, Part, TreeError};
+use crate::tree::{Listing, Parents, Part};
 
 /// A tree of a layer, with the hash that makes it immutable if its source knows one.
 #[derive(Clone)]
@@ -26,9 +24,6 @@ pub(super) struct Recall<'b> {
     pub progress: &'b dyn Progress,
 }
 
-/// What identifies a layer; `None` if nothing safe does.
-pub(super) type Identity = OnceLock<Option<Key>>;
-
 impl Recall<'_> {
     /// The layer of an identity, if it was made before.
     pub(super) fn find(&self, key: Option<&Key>) -> Option<LayerBlob> {
@@ -43,6 +38,12 @@ impl Recall<'_> {
         if let Err(error) = cache.keep(key, blob, store) {
             tracing::warn!(%error, "a layer was not put into the cache");
         }
+    }
+
+    /// Tells what was left out of a layer that is not made again.
+    pub(super) fn warn(&self, listing: &Listing) {
+        let warnings = listing.warnings().iter();
+        warnings.for_each(|text| self.progress.warn(text));
     }
 
     /// Whether looking is worth anything.
@@ -104,18 +105,4 @@ impl Recall<'_> {
         }
         Some(())
     }
-}
-
-/// Lists without extended attributes, to be compared with what was found before.
-pub(super) fn glance(
-    listing: Result<Listing, TreeError>,
-    progress: &dyn Progress,
-) -> Option<Listing> {
-    // What cannot be listed fails when the layer is made, with a better message.
-    let listing = listing.ok()?;
-    listing
-        .warnings()
-        .iter()
-        .for_each(|text| progress.warn(text));
-    Some(listing)
 }

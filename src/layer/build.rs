@@ -15,28 +15,35 @@ use super::{Codec, LayerBlob, LayerError};
 
 /// One layer that is to be made.
 pub struct LayerJob<'a> {
-    /// Looks for it among those made before; called once, on a worker, before `list`.
-    pub known: Box<dyn FnOnce() -> Option<LayerBlob> + Send + 'a>,
-    /// Lists its entries; called at most once, on a worker.
-    pub list: List<'a>,
-    /// Told of it when it was made anew.
-    pub made: Box<dyn FnOnce(&LayerBlob) + Send + 'a>,
+    /// Where it comes from.
+    pub source: Box<dyn LayerSource + 'a>,
     /// Its size in bytes as far as it is known before listing: the largest start first.
     pub expected: u64,
 }
 
-/// Lists the entries of a layer.
-pub type List<'a> = Box<dyn FnOnce() -> Result<Listing, TreeError> + Send + 'a>;
+/// Where a layer comes from; asked by one worker at a time, in this order.
+pub trait LayerSource: Send {
+    /// Looks for it among those made before.
+    fn known(&mut self) -> Option<LayerBlob> {
+        None
+    }
 
-impl<'a> LayerJob<'a> {
-    /// A layer that is always made.
-    pub fn new(list: List<'a>) -> Self {
-        Self {
-            known: Box::new(|| None),
-            list,
-            made: Box::new(|_| {}),
-            expected: 0,
-        }
+    /// Lists its entries, if it was not known; asked once.
+    ///
+    /// # Errors
+    /// [`TreeError`] for what cannot be listed.
+    fn list(&mut self) -> Result<Listing, TreeError>;
+
+    /// Is told of it when it was made anew.
+    fn made(&mut self, blob: &LayerBlob) {
+        let _ = blob;
+    }
+}
+
+/// A layer that is always made.
+impl<F: FnMut() -> Result<Listing, TreeError> + Send> LayerSource for F {
+    fn list(&mut self) -> Result<Listing, TreeError> {
+        self()
     }
 }
 
@@ -84,8 +91,7 @@ pub fn build_layers(
     let shop = Shop {
         queue: Mutex::new(Queue::new(codec, store, &expected, threads)),
         turned: Condvar::new(),
-        jobs: jobs.into_iter().map(|job| Mutex::new(Some(job))).collect(),
-        made: expected.iter().map(|_| Mutex::default()).collect(),
+        sources: jobs.into_iter().map(|job| Mutex::new(job.source)).collect(),
         progress,
     };
     let pool = rayon::ThreadPoolBuilder::new()
@@ -102,14 +108,11 @@ pub fn build_layers(
         .into_result()
 }
 
-type Made<'a> = Box<dyn FnOnce(&LayerBlob) + Send + 'a>;
-
 /// What all workers share.
 struct Shop<'a> {
     queue: Mutex<Queue<'a>>,
     turned: Condvar,
-    jobs: Vec<Mutex<Option<LayerJob<'a>>>>,
-    made: Vec<Mutex<Option<Made<'a>>>>,
+    sources: Vec<Mutex<Box<dyn LayerSource + 'a>>>,
     progress: &'a dyn Progress,
 }
 
@@ -179,19 +182,15 @@ impl<'a> Shop<'a> {
     }
 
     fn list(&self, layer: usize, packer: &Packer) -> Result<(), LayerError> {
-        let Some(job) = taken(&self.jobs[layer]) else {
-            return Ok(());
-        };
-        if let Some(blob) = (job.known)() {
+        let mut source = self.source(layer);
+        if let Some(blob) = source.known() {
             self.progress.listed(blob.tar_size);
             self.progress.advance(blob.tar_size);
             self.lock().known(layer, blob);
             return Ok(());
         }
-        *self.made[layer]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(job.made);
-        let stream = TarStream::new((job.list)()?);
+        let stream = TarStream::new(source.list()?);
+        drop(source);
         stream
             .warnings()
             .iter()
@@ -204,6 +203,11 @@ impl<'a> Shop<'a> {
         };
         self.lock().listed(layer, stream, writer);
         Ok(())
+    }
+
+    fn source(&self, layer: usize) -> MutexGuard<'_, Box<dyn LayerSource + 'a>> {
+        let source = self.sources[layer].lock();
+        source.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn store(&self) -> &'a dyn BlobStore {
@@ -291,16 +295,10 @@ impl<'a> Shop<'a> {
             tar_size,
             cached: false,
         };
-        if let Some(made) = taken(&self.made[layer]) {
-            made(&blob);
-        }
+        self.source(layer).made(&blob);
         self.lock().finished(layer, blob);
         Ok(())
     }
-}
-
-fn taken<T>(slot: &Mutex<Option<T>>) -> Option<T> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 fn layer_of(task: &Task) -> usize {

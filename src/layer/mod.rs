@@ -9,7 +9,7 @@ pub mod read;
 mod stream;
 pub mod tar;
 
-pub use build::{LayerJob, List, Progress, Silent, build_layers};
+pub use build::{LayerJob, LayerSource, Progress, Silent, build_layers};
 pub use codec::Codec;
 
 use crate::blob::{BlobError, Descriptor, DiffId};

@@ -31,7 +31,7 @@ impl Closure {
     pub fn holder(&self, path: &str) -> Option<NodeId> {
         let path = TreePath::from_absolute(path).ok()?;
         let holds = |component: &Component| match &component.content {
-            Content::Members { picked } => picked.iter().any(|p| p.paths.contains(&path)),
+            Content::Members { picked } => picked.iter().any(|p| p.seen.contains(&path)),
             Content::Store { .. } | Content::Trees { .. } => false,
         };
         let found = self.components.iter().find(|component| holds(component))?;

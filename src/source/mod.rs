@@ -18,10 +18,9 @@ mod split;
 mod text;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crate::graph::Graph;
-use crate::tree::TreePath;
+use crate::tree::Seen;
 
 pub use dir::DirSource;
 pub use error::{Place, SourceError};
@@ -70,20 +69,21 @@ pub enum Content {
         /// In the order of the command line.
         mounts: Vec<Mount>,
     },
-    /// Some entries of plain trees: the other entries are other components.
+    /// Entries of plain trees as they were seen when the trees were split: the other
+    /// entries, if there are any, are other components.
     Members {
         /// From all trees that were split together, in the order of the command line.
         picked: Vec<Picked>,
     },
 }
 
-/// Some entries of a plain tree.
+/// Entries of a plain tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picked {
     /// The tree.
     pub mount: Mount,
-    /// Paths in the image, the entries of a directory together; may be none.
-    pub paths: Arc<Vec<TreePath>>,
+    /// Which entries; may be none.
+    pub seen: Seen,
 }
 
 /// A plain directory or file and where it goes.

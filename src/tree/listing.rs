@@ -1,33 +1,13 @@
 //! [`Listing`]: all entries of one layer, sorted, each with the way back to its bytes.
 
 use std::collections::HashMap;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::ops::Range;
 
 use super::node::{Dir, GIVEN, MADE, Node, Span, Tag};
 use super::part::Part;
 use super::reader::Reader;
 use super::scan::Devices;
-use super::walk::{Walk, walk};
-use super::{Device, Entry, Exclude, Facts, Kind, Parents, Policy, TreeError, TreePath, Xattrs};
-
-/// What goes into one layer.
-pub struct ListRequest<'a> {
-    /// Trees on disk, in the order in which they were given.
-    pub parts: Vec<Part>,
-    /// Entries that no disk has: directories and links.
-    pub made: Vec<Entry>,
-    /// How attributes are recorded.
-    pub policy: &'a Policy,
-    /// What is left out of plain trees.
-    pub exclude: &'a Exclude,
-    /// What shared directories look like.
-    pub parents: &'a Parents,
-    /// Whether directories that `parents` knows look as there rather than as found.
-    pub yielding: bool,
-    /// Threads that may list at once.
-    pub threads: usize,
-}
+use super::{Device, Entry, Facts, Kind, Policy, TreePath};
 
 /// The entries of one layer: parents before children, siblings by name as bytes,
 /// no path twice, names of one inode joined.
@@ -35,402 +15,40 @@ pub struct ListRequest<'a> {
 /// Holds about 70 bytes an entry and no file content.
 #[derive(Debug)]
 pub struct Listing {
-    dirs: Vec<Dir>,
+    pub(super) dirs: Vec<Dir>,
     /// (directory, child) in the order of the archive.
-    order: Vec<(u32, u32)>,
-    parts: Vec<Part>,
+    pub(super) order: Vec<(u32, u32)>,
+    /// (entry, first entry of its inode), for all but the first; sorted.
+    links: Vec<(u32, u32)>,
+    pub(super) parts: Vec<Part>,
+    pub(super) devices: Devices,
     policy: Policy,
-    warnings: Vec<String>,
-}
-
-/// Lists the trees of one layer and lays them over each other.
-///
-/// # Errors
-/// [`TreeError::Io`] for what cannot be read, [`TreeError::Refused`] for what no
-/// layer can hold, [`TreeError::Conflict`] for two things at one place.
-pub fn list(request: ListRequest) -> Result<Listing, TreeError> {
-    let devices = Devices::default();
-    let mut grown = Grown::new(request.policy, request.parents);
-    for (index, part) in request.parts.iter().enumerate() {
-        let walked = walk(&Walk {
-            part,
-            index: index as u32,
-            policy: request.policy,
-            exclude: request.exclude,
-            devices: &devices,
-            threads: request.threads,
-        })?;
-        grown.warnings.extend(walked.warnings);
-        grown.attach(walked.dirs, &walked.loose)?;
-    }
-    for entry in request.made {
-        grown.make(entry)?;
-    }
-    let Grown {
-        mut dirs, warnings, ..
-    } = grown;
-    let claims = settle(&mut dirs, &request.parts);
-    report(claims, &request.parts)?;
-    if request.yielding {
-        yield_to(request.parents, &mut dirs)?;
-    }
-    if request.parents.has_given() {
-        take_given(request.parents, &mut dirs);
-    }
-    let order = flatten(&dirs);
-    let mut listing = Listing {
-        dirs,
-        order,
-        parts: request.parts,
-        policy: *request.policy,
-        warnings,
-    };
-    listing.warnings.sort();
-    listing.join_links();
-    Ok(listing)
-}
-
-/// A layer's directories while trees are hung into them.
-struct Grown<'a> {
-    dirs: Vec<Dir>,
-    /// Directories that were made to hang something below them.
-    made: HashMap<TreePath, u32>,
-    policy: &'a Policy,
-    parents: &'a Parents,
-    warnings: Vec<String>,
-}
-
-impl<'a> Grown<'a> {
-    fn new(policy: &'a Policy, parents: &'a Parents) -> Self {
-        let made = HashMap::from([(TreePath::root(), 0)]);
-        Self {
-            dirs: vec![Dir::default()],
-            made,
-            policy,
-            parents,
-            warnings: Vec::new(),
-        }
-    }
-
-    /// Hangs walked directories in at their paths.
-    fn attach(&mut self, dirs: Vec<Dir>, loose: &[u32]) -> Result<(), TreeError> {
-        let shift = self.dirs.len() as u64;
-        self.dirs.extend(dirs);
-        for dir in &mut self.dirs[shift as usize..] {
-            dir.children
-                .iter_mut()
-                .filter(|n| n.tag == Tag::Dir)
-                .for_each(|n| n.data += shift);
-        }
-        for &number in loose {
-            let from = std::mem::take(&mut self.dirs[number as usize + shift as usize]);
-            let into = self.directory(&from.path)?;
-            pour(&mut self.dirs[into as usize], from);
-        }
-        Ok(())
-    }
-
-    /// The directory at a path, made with all its parents if it is not there.
-    fn directory(&mut self, path: &TreePath) -> Result<u32, TreeError> {
-        if let Some(&number) = self.made.get(path) {
-            return Ok(number);
-        }
-        let mut above = 0;
-        for path in path.ancestors().chain([path.clone()]) {
-            above = match self.made.get(&path) {
-                Some(&number) => number,
-                None => self.make_dir(above, path)?,
-            };
-        }
-        Ok(above)
-    }
-
-    fn make_dir(&mut self, above: u32, path: TreePath) -> Result<u32, TreeError> {
-        let number = self.dirs.len() as u32;
-        let found = self.parents.attributes(&path)?;
-        let (meta, xattrs) = found.unwrap_or_else(|| (self.policy.made(0o755), Xattrs::new()));
-        let dir = &mut self.dirs[above as usize];
-        let name = dir.store(path.name());
-        let mut node = Node::made(Tag::Dir, name, u64::from(number), meta);
-        keep_xattrs(dir, &mut node, xattrs);
-        dir.children.push(node);
-        self.made.insert(path.clone(), number);
-        self.dirs.push(Dir::at(path));
-        Ok(number)
-    }
-
-    fn make(&mut self, entry: Entry) -> Result<(), TreeError> {
-        let Some(parent) = entry.path.parent() else {
-            return Ok(());
-        };
-        if let Kind::Dir = entry.kind {
-            let number = self.directory(&entry.path)?;
-            let above = self.directory(&parent)?;
-            return {
-                self.dress(above, number, &entry);
-                Ok(())
-            };
-        }
-        let above = self.directory(&parent)?;
-        let dir = &mut self.dirs[above as usize];
-        let name = dir.store(entry.path.name());
-        let node = match &entry.kind {
-            Kind::Symlink { target } => {
-                Node::made(Tag::Symlink, name, dir.store(target).pack(), entry.meta)
-            }
-            Kind::File { size: 0 } => Node::made(Tag::File, name, 0, entry.meta),
-            other => {
-                let why =
-                    format!("plywood makes directories, links and empty files only, not {other:?}");
-                return Err(TreeError::Refused {
-                    path: entry.path.display().into(),
-                    why,
-                });
-            }
-        };
-        dir.children.push(node);
-        Ok(())
-    }
-
-    /// Gives a made directory the attributes that were asked for, unless a tree has it.
-    fn dress(&mut self, above: u32, number: u32, entry: &Entry) {
-        if matches!(self.parents.attributes(&entry.path), Ok(Some(_))) {
-            return;
-        }
-        let dir = &mut self.dirs[above as usize];
-        let node = dir
-            .children
-            .iter_mut()
-            .find(|n| n.tag == Tag::Dir && n.data == u64::from(number));
-        if let Some(node) = node.filter(|n| n.part == MADE) {
-            *node = Node::made(Tag::Dir, node.name, node.data, entry.meta);
-        }
-    }
-}
-
-fn keep_xattrs(dir: &mut Dir, node: &mut Node, xattrs: Xattrs) {
-    if !xattrs.is_empty() {
-        dir.xattrs.push(xattrs);
-        node.xattrs = dir.xattrs.len() as u32;
-    }
-}
-
-/// Moves all children of a directory into another.
-fn pour(into: &mut Dir, from: Dir) {
-    if into.children.is_empty() {
-        let path = std::mem::take(&mut into.path);
-        *into = Dir { path, ..from };
-        return;
-    }
-    let mut from = from;
-    for node in std::mem::take(&mut from.children) {
-        into.adopt(node, &from);
-    }
-}
-
-/// One place that two things want.
-struct Claim {
-    path: Vec<u8>,
-    first: u32,
-    second: u32,
-}
-
-/// Sorts every directory and lays equal names over each other, from the root down.
-fn settle(dirs: &mut [Dir], parts: &[Part]) -> Vec<Claim> {
-    let mut claims = Vec::new();
-    let mut open = vec![0_usize];
-    while let Some(at) = open.pop() {
-        let mut dir = std::mem::take(&mut dirs[at]);
-        let mut children = std::mem::take(&mut dir.children);
-        dir.children.reserve_exact(children.len());
-        children.sort_by(|a, b| place(dir.name(a)).cmp(&place(dir.name(b))));
-        dir.children.reserve_exact(children.len());
-        for node in children {
-            match dir
-                .children
-                .last()
-                .filter(|last| dir.name(last) == dir.name(&node))
-            {
-                None => dir.children.push(node),
-                Some(last) if last.tag == Tag::Dir && node.tag == Tag::Dir => {
-                    let (into, from) = (last.data as usize, node.data as usize);
-                    let taken = std::mem::take(&mut dirs[from]);
-                    pour(&mut dirs[into], taken);
-                    prefer_found(&mut dir.children, node);
-                }
-                Some(last) if same(&dir, last, &node, parts) => {}
-                Some(last) => {
-                    let path = [dir.path.as_bytes(), b"/", dir.name(last)].concat();
-                    claims.push(Claim {
-                        path,
-                        first: last.part,
-                        second: node.part,
-                    });
-                }
-            }
-        }
-        open.extend(
-            dir.children
-                .iter()
-                .filter(|n| n.tag == Tag::Dir)
-                .map(|n| n.data as usize),
-        );
-        dirs[at] = dir;
-    }
-    claims.sort_by(|a, b| a.path.cmp(&b.path));
-    claims
-}
-
-/// Siblings stand by name, whiteouts before all others (layer chapter, whiteouts).
-fn place(name: &[u8]) -> (bool, &[u8]) {
-    (!name.starts_with(b".wh."), name)
-}
-
-/// Of two directories at one place the one that a disk has gives the attributes.
-fn prefer_found(children: &mut [Node], node: Node) {
-    if let Some(last) = children
-        .last_mut()
-        .filter(|last| last.part == MADE && node.part != MADE)
-    {
-        *last = Node {
-            data: last.data,
-            name: last.name,
-            ..node
-        };
-    }
-}
-
-/// Whether two entries that are no directories would look the same in the image.
-fn same(dir: &Dir, a: &Node, b: &Node, parts: &[Part]) -> bool {
-    let attributes = |n: &Node| (n.tag, n.mode, n.uid, n.gid);
-    match (a.tag, b.tag) {
-        (Tag::Symlink, Tag::Symlink) => {
-            dir.text(Span::unpack(a.data)) == dir.text(Span::unpack(b.data))
-        }
-        (Tag::File, Tag::File) => {
-            attributes(a) == attributes(b)
-                && a.data == b.data
-                && dir.xattrs_of(a) == dir.xattrs_of(b)
-                && ((a.ino, a.dev) == (b.ino, b.dev) || same_bytes(dir, a, b, parts))
-        }
-        (Tag::Fifo, Tag::Fifo) => attributes(a) == attributes(b),
-        (Tag::Char, Tag::Char) | (Tag::Block, Tag::Block) => {
-            a.data == b.data && attributes(a) == attributes(b)
-        }
-        _ => false,
-    }
-}
-
-fn same_bytes(dir: &Dir, a: &Node, b: &Node, parts: &[Part]) -> bool {
-    let path = |n: &Node| [dir.path.as_bytes(), b"/", dir.name(n)].concat();
-    let open = |n: &Node| {
-        let part = parts.get(n.part as usize)?;
-        let full = path(n);
-        part.root
-            .open_file(&part.source_of(full.strip_prefix(b"/").unwrap_or(&full)))
-            .ok()
-    };
-    let (Some(a_file), Some(b_file)) = (open(a), open(b)) else {
-        return false;
-    };
-    let (mut left, mut right) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
-    let mut at = 0;
-    while at < a.data {
-        let len = usize::try_from(a.data - at)
-            .unwrap_or(usize::MAX)
-            .min(left.len());
-        let read = a_file
-            .read_exact_at(&mut left[..len], at)
-            .and_then(|()| b_file.read_exact_at(&mut right[..len], at));
-        if read.is_err() || left[..len] != right[..len] {
-            return false;
-        }
-        at += len as u64;
-    }
-    true
-}
-
-/// Gives directories the attributes that they have in the layers below.
-fn yield_to(parents: &Parents, dirs: &mut [Dir]) -> Result<(), TreeError> {
-    for dir in dirs {
-        for at in 0..dir.children.len() {
-            if dir.children[at].tag != Tag::Dir {
-                continue;
-            }
-            let path = dir
-                .path
-                .join(dir.name(&dir.children[at]))
-                .unwrap_or_default();
-            if let Some((meta, xattrs)) = parents.attributes(&path)? {
-                let found = &dir.children[at];
-                let mut node = Node::made(Tag::Dir, found.name, found.data, meta);
-                keep_xattrs(dir, &mut node, xattrs);
-                dir.children[at] = node;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Gives directories the attributes that were decided before, whatever the disk says.
-fn take_given(parents: &Parents, dirs: &mut [Dir]) {
-    for dir in dirs {
-        for at in 0..dir.children.len() {
-            let node = &dir.children[at];
-            if node.tag != Tag::Dir {
-                continue;
-            }
-            let path = dir.path.join(dir.name(node)).unwrap_or_default();
-            let Some((meta, xattrs)) = parents.given(&path) else {
-                continue;
-            };
-            let mut node = Node {
-                part: GIVEN,
-                ..Node::made(Tag::Dir, node.name, node.data, *meta)
-            };
-            keep_xattrs(dir, &mut node, xattrs.clone());
-            dir.children[at] = node;
-        }
-    }
-}
-
-fn report(claims: Vec<Claim>, parts: &[Part]) -> Result<(), TreeError> {
-    let more = claims.len().saturating_sub(1);
-    let Some(claim) = claims.into_iter().next() else {
-        return Ok(());
-    };
-    let path = claim.path.strip_prefix(b"/").unwrap_or(&claim.path);
-    let host = |part: u32| match parts.get(part as usize) {
-        Some(part) => part.host_of(path),
-        None => PathBuf::from("a link made by plywood"),
-    };
-    let place = format!("/{}", path.escape_ascii());
-    Err(TreeError::Conflict {
-        place,
-        first: host(claim.first),
-        second: host(claim.second),
-        more,
-    })
-}
-
-/// Depth first, without recursion.
-fn flatten(dirs: &[Dir]) -> Vec<(u32, u32)> {
-    let mut order = Vec::with_capacity(dirs.iter().map(|dir| dir.children.len()).sum());
-    let mut open = vec![(0_u32, 0_u32)];
-    while let Some((dir, child)) = open.pop() {
-        let Some(node) = dirs[dir as usize].children.get(child as usize) else {
-            continue;
-        };
-        order.push((dir, child));
-        open.push((dir, child + 1));
-        if node.tag == Tag::Dir {
-            open.push((node.data as u32, 0));
-        }
-    }
-    order
+    pub(super) warnings: Vec<String>,
 }
 
 impl Listing {
+    /// Of settled directories: those that the root, number 0, leads to.
+    pub(super) fn new(
+        dirs: Vec<Dir>,
+        parts: Vec<Part>,
+        devices: Devices,
+        policy: Policy,
+        mut warnings: Vec<String>,
+    ) -> Self {
+        let order = flatten(&dirs);
+        let links = links(&dirs, &order);
+        warnings.sort();
+        Self {
+            dirs,
+            order,
+            links,
+            parts,
+            devices,
+            policy,
+            warnings,
+        }
+    }
+
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.order.len()
@@ -446,22 +64,6 @@ impl Listing {
         &self.warnings
     }
 
-    /// Turns later names of an inode into hard links to its first name.
-    fn join_links(&mut self) {
-        let mut first: HashMap<(u64, u16), usize> = HashMap::new();
-        for at in 0..self.order.len() {
-            let (dir, child) = self.order[at];
-            let node = &mut self.dirs[dir as usize].children[child as usize];
-            if !node.linked {
-                continue;
-            }
-            match first.get(&(node.ino, node.dev)) {
-                Some(&target) => (node.tag, node.data) = (Tag::HardLink, target as u64),
-                None => drop(first.insert((node.ino, node.dev), at)),
-            }
-        }
-    }
-
     pub(super) fn at(&self, index: usize) -> (&Dir, &Node) {
         let (_, dir, node) = self.place(index);
         (dir, node)
@@ -472,11 +74,6 @@ impl Listing {
         let (number, child) = self.order[index];
         let dir = &self.dirs[number as usize];
         (number, dir, &dir.children[child as usize])
-    }
-
-    pub(super) fn path(&self, index: usize) -> TreePath {
-        let (dir, node) = self.at(index);
-        dir.path.child(dir.name(node))
     }
 
     /// The tree that an entry with bytes comes from.
@@ -490,43 +87,35 @@ impl Listing {
     /// If `index` is not below [`Listing::len`].
     pub fn entry(&self, index: usize) -> Entry {
         let (dir, node) = self.at(index);
-        let kind = self.kind(dir, node);
+        let first = self.link_of(index);
         // A second name has the attributes of the first: they are one inode.
-        let (dir, source) = if node.tag == Tag::HardLink {
-            self.at(node.data as usize)
-        } else {
-            (dir, node)
-        };
+        let (source_dir, source) = first.map_or((dir, node), |first| self.at(first));
+        let found = kind(source_dir, source);
         let meta = match source.part {
             GIVEN => source.meta(),
-            _ => self.policy.apply(&self.kind(dir, source), source.meta()),
+            _ => self.policy.apply(&found, source.meta()),
         };
         Entry {
-            path: self.path(index),
-            kind,
+            path: dir.path.child(dir.name(node)),
+            kind: first.map_or(found, |first| Kind::HardLink {
+                target: self.path(first),
+            }),
             meta,
-            xattrs: dir.xattrs_of(source),
+            xattrs: source_dir.xattrs_of(source),
         }
     }
 
-    fn kind(&self, dir: &Dir, node: &Node) -> Kind {
-        let device = Device {
-            major: (node.data >> 32) as u32,
-            minor: node.data as u32,
-        };
-        match node.tag {
-            Tag::Dir => Kind::Dir,
-            Tag::File => Kind::File { size: node.data },
-            Tag::Symlink => Kind::Symlink {
-                target: dir.text(Span::unpack(node.data)).to_owned(),
-            },
-            Tag::HardLink => Kind::HardLink {
-                target: self.path(node.data as usize),
-            },
-            Tag::Char => Kind::Char(device),
-            Tag::Block => Kind::Block(device),
-            Tag::Fifo => Kind::Fifo,
+    /// The first name of an entry's inode in this layer, if the entry is a further one.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Listing::len`].
+    pub fn link_of(&self, index: usize) -> Option<usize> {
+        let (_, node) = self.at(index);
+        if !node.linked {
+            return None;
         }
+        let found = self.links.binary_search_by_key(&(index as u32), |l| l.0);
+        found.ok().map(|at| self.links[at].1 as usize)
     }
 
     /// What tells the state of the entry's file from others.
@@ -557,7 +146,101 @@ impl Listing {
     /// If `index` is not below [`Listing::len`].
     pub fn content_size(&self, index: usize) -> u64 {
         let (_, node) = self.at(index);
-        if node.tag == Tag::File { node.data } else { 0 }
+        match node.tag {
+            Tag::File if self.link_of(index).is_none() => node.data,
+            _ => 0,
+        }
+    }
+
+    /// Whether an entry is a directory.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Listing::len`].
+    pub fn is_dir(&self, index: usize) -> bool {
+        self.at(index).1.tag == Tag::Dir
+    }
+
+    /// Whether an entry is a regular file: the first name of its inode.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Listing::len`].
+    pub fn is_file(&self, index: usize) -> bool {
+        self.at(index).1.tag == Tag::File && self.link_of(index).is_none()
+    }
+
+    /// Where a symbolic link leads; none for whatever is not one.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Listing::len`].
+    pub fn target(&self, index: usize) -> Option<&[u8]> {
+        let (dir, node) = self.at(index);
+        let is_link = node.tag == Tag::Symlink && self.link_of(index).is_none();
+        is_link.then(|| dir.text(Span::unpack(node.data)))
+    }
+
+    /// An entry's name in its directory.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Listing::len`].
+    pub fn name(&self, index: usize) -> &[u8] {
+        let (dir, node) = self.at(index);
+        dir.name(node)
+    }
+
+    /// An entry's path in the image.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Listing::len`].
+    pub fn path(&self, index: usize) -> TreePath {
+        let (dir, node) = self.at(index);
+        dir.path.child(dir.name(node))
+    }
+
+    /// The path of the directory that an entry is in.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Listing::len`].
+    pub fn directory(&self, index: usize) -> &TreePath {
+        &self.at(index).0.path
+    }
+
+    /// Whether an entry stands at a path.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Listing::len`].
+    pub fn path_is(&self, index: usize, path: &TreePath) -> bool {
+        let (dir, node) = self.at(index);
+        let (above, name) = (dir.path.as_bytes(), dir.name(node));
+        let rest = path.as_bytes().strip_suffix(name);
+        rest.is_some_and(|rest| match above {
+            b"" => rest.is_empty(),
+            above => rest.strip_suffix(b"/") == Some(above),
+        })
+    }
+
+    /// An extended attribute as it was found.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Listing::len`].
+    pub fn xattr(&self, index: usize, name: &[u8]) -> Option<&[u8]> {
+        let (dir, node) = self.at(index);
+        let found = dir.xattrs.get((node.xattrs as usize).checked_sub(1)?)?;
+        found.get(name).map(Vec::as_slice)
+    }
+
+    /// The entries at a path and below it.
+    pub fn range(&self, path: &TreePath) -> Range<usize> {
+        let first = self.first(|other| other < path);
+        let end = self.first(|other| other < path || path.contains(other));
+        first..end
+    }
+
+    /// The first entry whose path is not `before`, which must hold for a first run of them.
+    fn first(&self, before: impl Fn(&TreePath) -> bool) -> usize {
+        self.order.partition_point(|&(dir, child)| {
+            let dir = &self.dirs[dir as usize];
+            before(&dir.path.child(dir.name(&dir.children[child as usize])))
+        })
     }
 
     /// All entries in the order of the archive.
@@ -569,4 +252,54 @@ impl Listing {
     pub fn reader(&self) -> Reader<'_> {
         Reader::new(self)
     }
+}
+
+fn kind(dir: &Dir, node: &Node) -> Kind {
+    let device = Device {
+        major: (node.data >> 32) as u32,
+        minor: node.data as u32,
+    };
+    match node.tag {
+        Tag::Dir => Kind::Dir,
+        Tag::File => Kind::File { size: node.data },
+        Tag::Symlink => Kind::Symlink {
+            target: dir.text(Span::unpack(node.data)).to_owned(),
+        },
+        Tag::Char => Kind::Char(device),
+        Tag::Block => Kind::Block(device),
+        Tag::Fifo => Kind::Fifo,
+    }
+}
+
+/// Depth first, without recursion.
+fn flatten(dirs: &[Dir]) -> Vec<(u32, u32)> {
+    let mut order = Vec::with_capacity(dirs.iter().map(|dir| dir.children.len()).sum());
+    let mut open = vec![(0_u32, 0_u32)];
+    while let Some((dir, child)) = open.pop() {
+        let Some(node) = dirs[dir as usize].children.get(child as usize) else {
+            continue;
+        };
+        order.push((dir, child));
+        open.push((dir, child + 1));
+        if node.tag == Tag::Dir {
+            open.push((node.data as u32, 0));
+        }
+    }
+    order
+}
+
+/// Which entries are further names of the inodes of others.
+fn links(dirs: &[Dir], order: &[(u32, u32)]) -> Vec<(u32, u32)> {
+    let mut first: HashMap<(u64, u16), u32> = HashMap::new();
+    let mut links = Vec::new();
+    for (at, &(dir, child)) in (0..).zip(order) {
+        let node = &dirs[dir as usize].children[child as usize];
+        if node.linked {
+            match first.get(&(node.ino, node.dev)) {
+                Some(&target) => links.push((at, target)),
+                None => drop(first.insert((node.ino, node.dev), at)),
+            }
+        }
+    }
+    links
 }

@@ -5,6 +5,7 @@
 
 mod entry;
 mod exclude;
+mod grow;
 mod join;
 mod listing;
 mod node;
@@ -15,18 +16,21 @@ mod path;
 mod reader;
 mod root;
 mod scan;
+mod seen;
 mod walk;
 mod xattr;
 
 pub use entry::{Device, Entry, Facts, Kind, Meta, Mtime, Xattrs};
 pub use exclude::Exclude;
+pub use grow::{ListRequest, list};
 pub use join::{Follow, SymlinkJoin, symlink_join};
-pub use listing::{ListRequest, Listing, list};
+pub use listing::Listing;
 pub use normalise::{ModeRule, MtimeRule, OwnerRule, Policy, XattrRule};
 pub use parents::Parents;
 pub use part::{Flavour, Opener, Part};
 pub use path::{PATH_LIMIT, PathFault, TreePath};
 pub use reader::Reader;
+pub use seen::Seen;
 
 use std::io;
 use std::path::{Path, PathBuf};

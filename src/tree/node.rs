@@ -11,8 +11,6 @@ pub(super) enum Tag {
     File,
     /// `data` is [`Span::pack`]ed: the target in its directory's `names`.
     Symlink,
-    /// `data` is the listing's number of the entry that it is another name of.
-    HardLink,
     /// `data` is major << 32 | minor.
     Char,
     /// `data` is major << 32 | minor.

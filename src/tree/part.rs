@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::root::Root;
-use super::{Facts, Mtime, TreeError, TreePath};
+use super::{Facts, Mtime, Seen, TreeError, TreePath};
 
 /// A file or directory of the source disk that lands at `dest` in the image.
 #[derive(Clone, Debug)]
@@ -19,8 +19,10 @@ pub struct Part {
     /// From the root's directory to this tree; empty if they are the same.
     pub(super) base: Vec<u8>,
     pub(super) flavour: Flavour,
-    /// Only these entries of the tree, by their paths in the image.
+    /// Only these entries of the tree, by their paths in the image, sorted.
     pub(super) only: Option<Arc<Vec<TreePath>>>,
+    /// What is known of the tree, which may be reduced to it.
+    pub(super) seen: Option<Seen>,
     /// These entries, and what is below them, are left out.
     pub(super) without: Vec<TreePath>,
 }
@@ -74,6 +76,7 @@ impl Opener {
             base,
             flavour,
             only: None,
+            seen: None,
             without: Vec::new(),
         })
     }
@@ -137,11 +140,22 @@ impl Part {
         })
     }
 
-    /// The same tree, reduced to some of its entries, given by their paths in the image,
-    /// those of one directory together. One file alone stays what it is.
-    pub fn restricted(mut self, only: Arc<Vec<TreePath>>) -> Self {
-        if self.is_whole_root() {
-            self.only = Some(only);
+    /// The same tree, as it was seen at this place: reduced to the entries that were
+    /// picked out.
+    pub fn as_seen(mut self, seen: Seen) -> Self {
+        self.seen = Some(seen);
+        self
+    }
+
+    /// Whether listing it asks no disk.
+    pub fn is_seen(&self) -> bool {
+        self.seen.is_some()
+    }
+
+    /// The same tree, to be looked at anew, because something about it is not as it was.
+    fn unseen(mut self) -> Self {
+        if let Some(paths) = self.seen.take().and_then(|seen| seen.paths()) {
+            self.only = Some(Arc::new(paths));
         }
         self
     }
@@ -153,7 +167,7 @@ impl Part {
     pub fn moved(&self, from: &TreePath, to: TreePath) -> Result<Self, TreeError> {
         let host = self.host_of(from.as_bytes());
         let root = Root::open(&host).map_err(|e| TreeError::io("open", &host, e))?;
-        let only = self.only.as_ref().map(|only| {
+        let only = self.clone().unseen().only.map(|only| {
             let below = only
                 .iter()
                 .filter(|path| from.contains(path) && *path != from);
@@ -165,34 +179,34 @@ impl Part {
             base: Vec::new(),
             flavour: self.flavour,
             only,
+            seen: None,
             without: Vec::new(),
         })
     }
 
     /// The same tree at another place.
-    pub fn at(mut self, dest: TreePath) -> Self {
-        let carry = |only: Arc<Vec<TreePath>>| {
-            Arc::new(
-                only.iter()
-                    .map(|path| carried(path, &self.dest, &dest))
-                    .collect(),
-            )
-        };
-        if dest != self.dest {
-            self.only = self.only.map(carry);
-            self.dest = dest;
+    pub fn at(self, dest: TreePath) -> Self {
+        if dest == self.dest {
+            return self;
         }
-        self
+        let mut part = self.unseen();
+        part.only = part.only.map(|only| {
+            let carry = |path| carried(path, &part.dest, &dest);
+            Arc::new(only.iter().map(carry).collect())
+        });
+        part.dest = dest;
+        part
     }
 
     /// The same tree without the entry at `gone` and what is below it.
-    pub fn without(mut self, gone: TreePath) -> Self {
-        self.only = self.only.map(|only| {
+    pub fn without(self, gone: TreePath) -> Self {
+        let mut part = self.unseen();
+        part.only = part.only.map(|only| {
             let kept = only.iter().filter(|path| !gone.contains(path));
             Arc::new(kept.cloned().collect())
         });
-        self.without.push(gone);
-        self
+        part.without.push(gone);
+        part
     }
 
     /// Whether a path, or something below it, is in this part of a tree.
@@ -203,6 +217,7 @@ impl Part {
         };
         self.dest.contains(path)
             && self.only.as_ref().is_none_or(listed)
+            && self.seen.as_ref().is_none_or(|seen| seen.reaches(path))
             && !self.without.iter().any(|gone| gone.contains(path))
     }
 

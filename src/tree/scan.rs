@@ -29,6 +29,14 @@ impl Devices {
         });
         at as u16
     }
+
+    /// The number at an index that was given out here.
+    pub(super) fn number(&self, index: u16) -> (u32, u32) {
+        lock(&self.0)
+            .get(usize::from(index))
+            .copied()
+            .unwrap_or_default()
+    }
 }
 
 /// What one directory holds.

@@ -3,6 +3,7 @@
 //! Every directory is opened beneath the part's root, read to its end and closed
 //! before its subdirectories are: depth costs neither stack nor descriptors.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -227,15 +228,19 @@ impl Walk<'_> {
 
     /// Only the given entries, without descending into any.
     fn pick(&self, only: &[TreePath], state: &mut State) -> Result<(), TreeError> {
-        for group in only.chunk_by(|a, b| a.parent() == b.parent()) {
-            let Some(parent) = group.first().and_then(TreePath::parent) else {
+        let mut of_dir: BTreeMap<TreePath, Vec<&[u8]>> = BTreeMap::new();
+        for path in only {
+            let Some(parent) = path.parent() else {
                 continue;
             };
+            of_dir.entry(parent).or_default().push(path.name());
+        }
+        for (parent, names) in of_dir {
             let source = self.part.source_of(parent.as_bytes());
             let fail =
                 |e| TreeError::io("open directory", &self.part.host_of(parent.as_bytes()), e);
             let fd = self.part.root.open_dir(&source).map_err(fail)?;
-            let mut scan = self.stat_all(fd, parent, group.iter().map(TreePath::name))?;
+            let mut scan = self.stat_all(fd, parent, names.into_iter())?;
             for child in std::mem::take(&mut scan.subdirs) {
                 let path = scan.dir.path.join(scan.dir.name(&scan.dir.children[child]));
                 scan.dir.children[child].data = state.dirs.len() as u64;

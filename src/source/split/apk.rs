@@ -28,7 +28,7 @@ impl Ownership for Apk {
             found.dedup();
             for at in found {
                 let packages = packages(site.view, at)?;
-                claims.databases.push(site.view.item(at).parent);
+                claims.databases.push(site.view.parent(at));
                 enter(&packages, &mut catalogue, &mut resolver, &mut claims);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::view::{NONE, Shape, View};
+use super::view::{NONE, View};
 use super::{Claims, Kind};
 
 /// What nobody owns is a component of its own from this size on, in bytes.
@@ -65,18 +65,18 @@ impl Owners {
     /// Byte code that an installation left beside a module belongs to the module's owner:
     /// `D/__pycache__/NAME.….pyc` to that of `D/NAME.py`.
     fn follow_sources(&mut self, view: &View) {
-        for (at, item) in view.items() {
-            if self.of[at as usize] != NONE || item.parent == NONE {
+        for at in view.entries() {
+            let cache = view.parent(at);
+            if self.of[at as usize] != NONE || cache == NONE {
                 continue;
             }
-            let cache = view.item(item.parent);
-            let name = item.path.name();
-            if cache.path.name() != b"__pycache__" || !name.ends_with(b".pyc") {
+            let name = view.base_name(at);
+            if view.base_name(cache) != b"__pycache__" || !name.ends_with(b".pyc") {
                 continue;
             }
             let stem = name.split(|&b| b == b'.').next().unwrap_or_default();
             let source = [stem, b".py"].concat();
-            let found = match cache.parent {
+            let found = match view.parent(cache) {
                 NONE => view.find(&source),
                 dir => view.child(dir, &source),
             };
@@ -89,20 +89,20 @@ impl Owners {
     /// All names of an inode get one owner; owners that share an inode are merged.
     fn join_links(&mut self, view: &View) {
         let mut of_inode: HashMap<u32, u32> = HashMap::new();
-        for (at, item) in view.items().filter(|(at, item)| item.first != *at) {
-            for name in [item.first, at] {
+        for (at, first) in further_names(view) {
+            for name in [first, at] {
                 let owner = self.of[name as usize];
                 if owner == NONE {
                     continue;
                 }
-                let known = *of_inode.entry(item.first).or_insert(owner);
+                let known = *of_inode.entry(first).or_insert(owner);
                 self.merge(known, owner);
             }
         }
-        for (at, item) in view.items().filter(|(at, item)| item.first != *at) {
-            if let Some(&owner) = of_inode.get(&item.first) {
+        for (at, first) in further_names(view) {
+            if let Some(&owner) = of_inode.get(&first) {
                 self.of[at as usize] = owner;
-                self.of[item.first as usize] = owner;
+                self.of[first as usize] = owner;
             }
         }
     }
@@ -134,15 +134,15 @@ impl Owners {
         }
         let mut of = vec![NONE; self.of.len()];
         let covered = covered(view);
-        for (at, item) in view.items() {
-            let place = at as usize;
-            if covered[place] || item.mount == NONE {
+        for at in view.entries() {
+            let (place, first) = (at as usize, view.first(at));
+            if covered[place] || view.mount(at) == NONE {
                 continue;
             }
             of[place] = match self.of[place] {
                 // The first name comes first, so its group is known.
-                NONE if item.first != at => of[item.first as usize],
-                NONE if item.size >= LARGE && !databases[place] => {
+                NONE if first != at => of[first as usize],
+                NONE if view.size(at) >= LARGE && !databases[place] => {
                     groups.push(Group::Large(at));
                     groups.len() as u32 - 1
                 }
@@ -154,14 +154,20 @@ impl Owners {
     }
 }
 
+/// Further hard links, each with the first name of its inode.
+fn further_names(view: &View) -> impl Iterator<Item = (u32, u32)> {
+    let pairs = view.entries().map(|at| (at, view.first(at)));
+    pairs.filter(|(at, first)| at != first)
+}
+
 /// Directories with anything but directories somewhere below them.
 fn covered(view: &View) -> Vec<bool> {
     let mut covered = vec![false; view.len() as usize];
-    for (_, item) in view.items().filter(|(_, item)| item.kind != Shape::Dir) {
-        let mut dir = item.parent;
+    for at in view.entries().filter(|at| !view.is_dir(*at)) {
+        let mut dir = view.parent(at);
         while dir != NONE && !covered[dir as usize] {
             covered[dir as usize] = true;
-            dir = view.item(dir).parent;
+            dir = view.parent(dir);
         }
     }
     covered
@@ -171,7 +177,7 @@ fn databases(view: &View, found: &[(Kind, Claims)]) -> Vec<bool> {
     let mut inside = vec![false; view.len() as usize];
     let all = found.iter().flat_map(|(_, claims)| &claims.databases);
     for &at in all.filter(|at| **at != NONE) {
-        let end = view.item(at).end;
+        let end = view.end(at);
         inside[at as usize..end as usize].fill(true);
     }
     inside

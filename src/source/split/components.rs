@@ -8,7 +8,7 @@ use super::view::View;
 use super::{Claims, Kind};
 use crate::graph::{Graph, NodeSpec};
 use crate::source::{Closure, Component, Content, Mount, Picked, SourceError};
-use crate::tree::TreePath;
+use crate::tree::Seen;
 
 /// Components of all trees that were split, while they grow.
 #[derive(Default)]
@@ -16,6 +16,8 @@ pub(super) struct Components {
     by_path: BTreeMap<String, Growing>,
     /// Paths of the components that these stand for.
     replaced: BTreeSet<String>,
+    /// Trees that nothing splits, as they were seen, by their components' paths.
+    whole: BTreeMap<String, Picked>,
     warnings: Vec<String>,
 }
 
@@ -25,7 +27,7 @@ struct Growing {
     size: u64,
     volatile: bool,
     requires: BTreeSet<String>,
-    picked: Vec<(Mount, Vec<TreePath>)>,
+    picked: Vec<Picked>,
 }
 
 /// How many owners' names a merged component bears.
@@ -38,6 +40,15 @@ impl Components {
 
     pub(super) fn warn(&mut self, texts: &mut Vec<String>) {
         self.warnings.append(texts);
+    }
+
+    /// Keeps the component at `path` in one piece, and what is known of its tree.
+    pub(super) fn keep(&mut self, path: &str, mounts: &[Mount], view: View) {
+        // Of several trees that lie over each other, none is what was listed.
+        if let [mount] = mounts {
+            let (mount, seen) = (mount.clone(), Seen::whole(view.into_listing()));
+            self.whole.insert(path.to_owned(), Picked { mount, seen });
+        }
     }
 
     /// Adds all groups of one tree, the component at `path` before.
@@ -54,18 +65,18 @@ impl Components {
             .iter()
             .map(|group| Title::of(group, path, &view, found))
             .collect();
-        let mut picked: Vec<Vec<Vec<TreePath>>> = vec![Vec::new(); groups.len()];
+        let mut picked: Vec<Vec<Vec<u32>>> = vec![Vec::new(); groups.len()];
         let mut sizes = vec![0_u64; groups.len()];
-        for (at, item) in view.items() {
+        for at in view.entries() {
             let group = assignment.of[at as usize] as usize;
             if let Some(lists) = picked.get_mut(group) {
                 lists.resize(mounts.len(), Vec::new());
-                lists[item.mount as usize].push(item.path.clone());
-                sizes[group] += item.size;
+                lists[view.mount(at) as usize].push(at);
+                sizes[group] += view.size(at);
             }
         }
         self.warnings.extend_from_slice(view.warnings());
-        drop(view);
+        let listing = Arc::new(view.into_listing());
         let exists: Vec<bool> = picked.iter().map(|lists| !lists.is_empty()).collect();
         for (number, lists) in picked.into_iter().enumerate().filter(|(n, _)| exists[*n]) {
             let title = &titles[number];
@@ -73,7 +84,11 @@ impl Components {
             growing.name.clone_from(&title.name);
             growing.size += sizes[number];
             growing.volatile |= groups[number] == Group::Unowned;
-            growing.picked.extend(mounts.iter().cloned().zip(lists));
+            let seen = lists.into_iter().map(|list| Seen::some(&listing, list));
+            let picked = mounts.iter().cloned().zip(seen);
+            growing
+                .picked
+                .extend(picked.map(|(mount, seen)| Picked { mount, seen }));
         }
         self.refer(found, groups, &titles, &exists);
         self.replaced.insert(path.to_owned());
@@ -107,9 +122,16 @@ impl Components {
 
     /// The closure with these components in the place of those that were split.
     pub(super) fn replace_in(
-        self,
-        closure: Closure,
+        mut self,
+        mut closure: Closure,
     ) -> Result<(Closure, Vec<String>), SourceError> {
+        for component in &mut closure.components {
+            if let Some(picked) = self.whole.remove(&component.path) {
+                component.content = Content::Members {
+                    picked: vec![picked],
+                };
+            }
+        }
         if self.replaced.is_empty() {
             return Ok((closure, self.warnings));
         }
@@ -153,14 +175,6 @@ impl Components {
 
 impl Growing {
     fn finish(self, path: String) -> Component {
-        let picked = self.picked.into_iter().map(|(mount, mut paths)| {
-            // The entries of one directory stand together: it is opened once for all.
-            paths.sort_by_cached_key(|path| (path.parent(), path.clone()));
-            Picked {
-                mount,
-                paths: Arc::new(paths),
-            }
-        });
         Component {
             path,
             name: Some(self.name),
@@ -168,14 +182,17 @@ impl Growing {
             hash: None,
             volatile: self.volatile,
             content: Content::Members {
-                picked: picked.collect(),
+                picked: self.picked,
             },
         }
     }
 }
 
 fn clash(component: Component, growing: &Growing) -> SourceError {
-    let second = growing.picked.first().map(|(mount, _)| mount.host.clone());
+    let second = growing
+        .picked
+        .first()
+        .map(|picked| picked.mount.host.clone());
     SourceError::Clash {
         path: component.path,
         first: component.content.into_host(),
@@ -202,7 +219,7 @@ impl Title {
                 },
             },
             Group::Large(at) => {
-                let name = view.item(*at).path.display();
+                let name = view.path(*at).display();
                 Self {
                     path: format!("file:{name}"),
                     name,

@@ -78,9 +78,9 @@ impl Reader<'_> {
         }
         if let Some(dir) = self.find("status.d") {
             for at in self.view.children(dir).collect::<Vec<_>>() {
-                let sums = [self.view.item(at).path.name(), b".md5sums"].concat();
+                let sums = [self.view.base_name(at), b".md5sums"].concat();
                 let sums = self.view.child(dir, &sums);
-                if !self.view.item(at).path.name().ends_with(b".md5sums") {
+                if !self.view.base_name(at).ends_with(b".md5sums") {
                     self.document(at, sums, &mut packages)?;
                 }
             }
@@ -255,7 +255,7 @@ impl Reader<'_> {
             return;
         };
         for at in self.view.children(info) {
-            let name = self.view.item(at).path.name();
+            let name = self.view.base_name(at);
             let dot = name.iter().rposition(|&b| b == b'.').unwrap_or(0);
             let package = name[..dot].split(|&b| b == b':').next().unwrap_or_default();
             if let Some(&owner) = owners.get(package) {

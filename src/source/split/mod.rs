@@ -233,7 +233,9 @@ fn split_one(
         }
     }
     found.retain(|(_, claims)| !claims.owners.is_empty() || !claims.databases.is_empty());
-    if !found.is_empty() {
+    if found.is_empty() {
+        components.keep(path, mounts, view);
+    } else {
         let assignment = assign(&view, &found);
         components.add(path, mounts, view, &found, &assignment);
     }

@@ -71,15 +71,17 @@ impl Places {
         };
         let mut known: HashSet<u32> = HashSet::new();
         let mut around: Vec<u32> = Vec::new();
-        for (at, item) in view.items() {
+        for at in view.entries() {
             while around
                 .last()
-                .is_some_and(|&package| view.item(package).end <= at)
+                .is_some_and(|&package| view.end(package) <= at)
             {
                 around.pop();
             }
-            let installed = around.last().is_none_or(|&package| package == item.parent);
-            if installed && item.path.name() == b"node_modules" && view.is_dir(at) {
+            let installed = around
+                .last()
+                .is_none_or(|&package| package == view.parent(at));
+            if installed && view.base_name(at) == b"node_modules" && view.is_dir(at) {
                 known.extend(found.hold(view, at));
             }
             if known.contains(&at) {
@@ -94,7 +96,7 @@ impl Places {
         self.holders.push(dir);
         let mut packages = Vec::new();
         for child in view.children(dir).filter(|at| view.is_dir(*at)) {
-            if view.item(child).path.name().starts_with(b"@") {
+            if view.base_name(child).starts_with(b"@") {
                 self.holders.push(child);
                 packages.extend(view.children(child).filter(|at| is_package(view, *at)));
             } else if is_package(view, child) {
@@ -105,8 +107,8 @@ impl Places {
     }
 
     fn inherit(&mut self, view: &View, by_dir: &HashMap<u32, u32>) {
-        for (at, item) in view.items() {
-            let above = self.owner.get(item.parent as usize).copied();
+        for at in view.entries() {
+            let above = self.owner.get(view.parent(at) as usize).copied();
             let own = by_dir.get(&at).copied().or(above).unwrap_or(NONE);
             self.owner[at as usize] = own;
         }
@@ -144,8 +146,8 @@ fn packages(view: &View, places: &Places) -> Result<Vec<Package>, SourceError> {
 }
 
 fn package(view: &View, dir: u32, at: u32) -> Result<Package, SourceError> {
-    let bytes = match view.item(at).kind {
-        Shape::Symlink { .. } | Shape::Dir => Vec::new(),
+    let bytes = match view.shape(at) {
+        Shape::Symlink | Shape::Dir => Vec::new(),
         _ => view.read(at)?,
     };
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
@@ -170,7 +172,7 @@ fn package(view: &View, dir: u32, at: u32) -> Result<Package, SourceError> {
     let kinds = ["dependencies", "optionalDependencies", "peerDependencies"];
     Ok(Package {
         dir,
-        depth: view.item(dir).path.parts().count(),
+        depth: view.path(dir).parts().count(),
         name: view.name(at, None, &name)?,
         major: major(text("version").unwrap_or_default()),
         requires: kinds.into_iter().flat_map(keys).collect(),
@@ -179,7 +181,7 @@ fn package(view: &View, dir: u32, at: u32) -> Result<Package, SourceError> {
 
 /// The path within `node_modules`.
 fn name_of_place(view: &View, dir: u32) -> String {
-    let path = &view.item(dir).path;
+    let path = &view.path(dir);
     let name = String::from_utf8_lossy(path.name()).into_owned();
     let scope = path.parent().unwrap_or_default();
     match scope.name().starts_with(b"@") {
@@ -227,7 +229,7 @@ fn identities(packages: &[Package]) -> Vec<String> {
 fn required(view: &View, dir: u32, name: &str, by_dir: &HashMap<u32, u32>) -> Option<u32> {
     let mut from = dir;
     loop {
-        let at = match view.item(from).path.name() {
+        let at = match view.base_name(from) {
             b"node_modules" => view.child(from, name.as_bytes()),
             _ => view.child(from, format!("node_modules/{name}").as_bytes()),
         };
@@ -235,7 +237,7 @@ fn required(view: &View, dir: u32, name: &str, by_dir: &HashMap<u32, u32>) -> Op
         if let Some(&owner) = real.and_then(|at| by_dir.get(&at)) {
             return Some(owner);
         }
-        from = view.item(from).parent;
+        from = view.parent(from);
         if from == NONE {
             return None;
         }
@@ -248,7 +250,7 @@ fn links(site: &Site<'_>, places: &Places, claims: &mut Claims) {
         let bin = site.view.child(holder, b".bin");
         for dir in [Some(holder), bin].into_iter().flatten() {
             for at in site.view.children(dir) {
-                if !matches!(site.view.item(at).kind, Shape::Symlink { .. }) {
+                if !site.view.is_symlink(at) {
                     continue;
                 }
                 let root = site.view.root_of(at);

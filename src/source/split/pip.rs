@@ -47,8 +47,7 @@ impl Ownership for Pip {
 /// distribution carries of others inside itself is its own.
 fn distributions(view: &View) -> Vec<u32> {
     let describes = |at: u32| {
-        let item = view.item(at);
-        let name = item.path.name();
+        let name = view.base_name(at);
         if !view.is_dir(at) {
             return name.ends_with(b".egg-info");
         }
@@ -56,12 +55,8 @@ fn distributions(view: &View) -> Vec<u32> {
         name.ends_with(b".dist-info") && (has("RECORD") || has("METADATA"))
             || name.ends_with(b".egg-info") && has("PKG-INFO")
     };
-    let mut found: Vec<u32> = view
-        .items()
-        .map(|(at, _)| at)
-        .filter(|at| describes(*at))
-        .collect();
-    found.sort_by_key(|at| view.item(*at).path.parts().count());
+    let mut found: Vec<u32> = view.entries().filter(|at| describes(*at)).collect();
+    found.sort_by_key(|at| view.path(*at).parts().count());
     found
 }
 
@@ -93,7 +88,7 @@ impl Reader<'_> {
 
     /// `Foo_Bar` of `Foo_Bar-1.0.dist-info`.
     fn name_of_place(&self, info: u32) -> Option<String> {
-        let place = String::from_utf8_lossy(self.view.item(info).path.name()).into_owned();
+        let place = String::from_utf8_lossy(self.view.base_name(info)).into_owned();
         let name = place.split('-').next().unwrap_or_default();
         let name = name.strip_suffix(".egg").unwrap_or(name);
         Some(normalised(name)).filter(|name| !name.is_empty())
@@ -106,7 +101,7 @@ impl Reader<'_> {
             let bytes = self.view.read(at)?;
             let paths =
                 record(&bytes).map_err(|(line, why)| self.view.refuse(at, Some(line), why))?;
-            let base = self.path(self.view.item(info).parent);
+            let base = self.path(self.view.parent(info));
             self.listed(at, &base, paths, owner)?;
         } else if let Some(at) = installed {
             let bytes = self.view.read(at)?;
@@ -126,7 +121,7 @@ impl Reader<'_> {
     fn path(&self, at: u32) -> Vec<u8> {
         match at {
             super::view::NONE => Vec::new(),
-            at => self.view.item(at).path.as_bytes().to_vec(),
+            at => self.view.path(at).as_bytes().to_vec(),
         }
     }
 
@@ -154,7 +149,7 @@ impl Reader<'_> {
 
     /// Without a list of files: the top-level modules.
     fn modules(&mut self, info: u32, names: &str, owner: u32) {
-        let dir = self.view.item(info).parent;
+        let dir = self.view.parent(info);
         if dir == super::view::NONE {
             return;
         }
@@ -168,7 +163,7 @@ impl Reader<'_> {
     }
 
     fn below(&mut self, at: u32, owner: u32) {
-        let all = at..self.view.item(at).end;
+        let all = at..self.view.end(at);
         self.claims.files.extend(all.map(|at| (at, owner)));
     }
 }

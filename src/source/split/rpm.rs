@@ -72,9 +72,8 @@ fn query(site: &Site<'_>, database: u32) -> Result<String, SourceError> {
             source,
         })?;
     for at in site.view.children(database) {
-        let item = site.view.item(at);
-        let name = String::from_utf8_lossy(item.path.name()).into_owned();
-        if item.kind == Shape::File && !name.starts_with('.') {
+        let name = String::from_utf8_lossy(site.view.base_name(at)).into_owned();
+        if site.view.shape(at) == Shape::File && !name.starts_with('.') {
             let to = copy.path().join(name);
             std::fs::write(&to, site.view.read(at)?)
                 .map_err(|source| SourceError::Read { path: to, source })?;

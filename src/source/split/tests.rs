@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::{Split, SplitRequest, split};
 use crate::source::{Closure, Content, DirSource, Source};
-use crate::tree::{Exclude, Policy};
+use crate::tree::{Exclude, Policy, TreePath};
 
 /// What stands at a path of a made tree.
 #[derive(Clone, Debug)]
@@ -98,7 +98,10 @@ fn dealt(closure: &Closure) -> BTreeMap<Vec<u8>, usize> {
         let Content::Members { picked } = &component.content else {
             panic!("not split");
         };
-        for path in picked.iter().flat_map(|picked| picked.paths.iter()) {
+        for path in picked
+            .iter()
+            .flat_map(|picked| picked.seen.paths().expect("split"))
+        {
             *counts.entry(path.as_bytes().to_vec()).or_default() += 1;
         }
     }
@@ -129,7 +132,7 @@ fn home(closure: &Closure, path: &str) -> Option<String> {
     let holds = |content: &Content| match content {
         Content::Members { picked } => picked
             .iter()
-            .any(|picked| picked.paths.iter().any(|p| p.as_bytes() == path.as_bytes())),
+            .any(|picked| picked.seen.contains(&TreePath::new(path).unwrap())),
         _ => false,
     };
     let found = closure

@@ -1,13 +1,14 @@
 //! [`View`]: the plain trees of one component, listed once, to be asked about paths.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::SplitRequest;
 use crate::source::{Mount, SourceError};
 use crate::tree::{
-    Flavour, Kind, ListRequest, Listing, Opener, Parents, Policy, TreeError, TreePath, list,
+    Flavour, ListRequest, Listing, Opener, Parents, Policy, TreeError, TreePath, list,
 };
 
 /// No entry.
@@ -20,40 +21,33 @@ const LARGEST: u64 = 1 << 30;
 const HOPS: usize = 40;
 
 /// What is where in trees that are laid over each other.
+///
+/// Holds 12 bytes an entry beside the listing.
 pub(super) struct View {
     listing: Listing,
-    items: Vec<Item>,
-    /// Entries by path as bytes.
-    by_path: Vec<u32>,
+    spans: Vec<Span>,
+    /// Entries by the directory that they are in, then by name.
+    children: Vec<u32>,
+    dirs: Dirs,
     mounts: Vec<Mount>,
     dests: Vec<TreePath>,
 }
 
-/// One entry, as far as ownership goes.
-#[derive(Debug)]
-pub(super) struct Item {
-    pub path: TreePath,
-    pub kind: Shape,
+/// Where an entry stands in its tree.
+struct Span {
     /// The directory that it is in, or [`NONE`].
-    pub parent: u32,
+    parent: u32,
     /// One behind the last entry below it.
-    pub end: u32,
-    /// The first name of its inode; itself unless it is a further hard link.
-    pub first: u32,
-    /// Which mount has it, or [`NONE`] for a directory made above one.
-    pub mount: u32,
-    /// In bytes; a further hard link has none.
-    pub size: u64,
-    /// Its extended attribute `user.component`.
-    pub component: Option<Vec<u8>>,
+    end: u32,
 }
 
 /// What an entry is, as far as ownership goes.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     Dir,
     File,
-    Symlink { target: Vec<u8> },
+    Symlink,
+    /// Devices, pipes, and further names of files.
     Other,
 }
 
@@ -85,79 +79,92 @@ impl View {
     }
 
     fn new(listing: Listing, mounts: Vec<Mount>, dests: Vec<TreePath>) -> Self {
-        let mut items: Vec<Item> = Vec::with_capacity(listing.len());
-        let mut above: Vec<u32> = Vec::new();
-        let mut links = Vec::new();
-        for (at, entry) in listing.entries().enumerate() {
-            let at_u32 = at as u32;
-            while let Some(&dir) = above.last() {
-                if items[dir as usize].path.contains(&entry.path) {
-                    break;
-                }
-                items[dir as usize].end = at_u32;
-                above.pop();
-            }
-            let parent = above.last().copied().unwrap_or(NONE);
-            let kind = match entry.kind {
-                Kind::Dir => {
-                    above.push(at_u32);
-                    Shape::Dir
-                }
-                Kind::File { .. } => Shape::File,
-                Kind::Symlink { target } => Shape::Symlink { target },
-                Kind::HardLink { target } => {
-                    links.push((at, target));
-                    Shape::Other
-                }
-                Kind::Char(_) | Kind::Block(_) | Kind::Fifo => Shape::Other,
-            };
-            items.push(Item {
-                path: entry.path,
-                kind,
-                parent,
-                end: at_u32 + 1,
-                first: at_u32,
-                mount: listing.part(at).map_or(NONE, |part| part as u32),
-                size: listing.content_size(at),
-                component: entry.xattrs.get(&b"user.component"[..]).cloned(),
-            });
-        }
-        let len = items.len() as u32;
-        for dir in above {
-            items[dir as usize].end = len;
-        }
-        let mut by_path: Vec<u32> = (0..len).collect();
-        by_path.sort_unstable_by(|a, b| {
-            let bytes = |at: &u32| items[*at as usize].path.as_bytes();
-            bytes(a).cmp(bytes(b))
-        });
-        let mut view = Self {
+        let spans = spans(&listing);
+        let (children, dirs) = children(&listing, &spans);
+        Self {
             listing,
-            items,
-            by_path,
+            spans,
+            children,
+            dirs,
             mounts,
             dests,
-        };
-        for (at, target) in links {
-            view.items[at].first = view.find(target.as_bytes()).unwrap_or(at as u32);
         }
-        view
+    }
+
+    /// What was listed, for the layers.
+    pub(super) fn into_listing(self) -> Listing {
+        self.listing
     }
 
     pub(super) fn len(&self) -> u32 {
-        self.items.len() as u32
+        self.spans.len() as u32
     }
 
-    pub(super) fn item(&self, at: u32) -> &Item {
-        &self.items[at as usize]
+    /// All entries, parents before children.
+    pub(super) fn entries(&self) -> Range<u32> {
+        0..self.len()
     }
 
-    pub(super) fn items(&self) -> impl Iterator<Item = (u32, &Item)> {
-        (0..).zip(&self.items)
+    pub(super) fn path(&self, at: u32) -> TreePath {
+        self.listing.path(at as usize)
+    }
+
+    /// An entry's name in its directory.
+    pub(super) fn base_name(&self, at: u32) -> &[u8] {
+        self.listing.name(at as usize)
+    }
+
+    pub(super) fn shape(&self, at: u32) -> Shape {
+        let at = at as usize;
+        if self.listing.is_dir(at) {
+            Shape::Dir
+        } else if self.listing.is_file(at) {
+            Shape::File
+        } else if self.listing.target(at).is_some() {
+            Shape::Symlink
+        } else {
+            Shape::Other
+        }
     }
 
     pub(super) fn is_dir(&self, at: u32) -> bool {
-        self.item(at).kind == Shape::Dir
+        self.listing.is_dir(at as usize)
+    }
+
+    pub(super) fn is_symlink(&self, at: u32) -> bool {
+        self.listing.target(at as usize).is_some()
+    }
+
+    /// The directory that an entry is in, or [`NONE`].
+    pub(super) fn parent(&self, at: u32) -> u32 {
+        self.spans[at as usize].parent
+    }
+
+    /// One behind the last entry below an entry.
+    pub(super) fn end(&self, at: u32) -> u32 {
+        self.spans[at as usize].end
+    }
+
+    /// The first name of an entry's inode; itself unless it is a further hard link.
+    pub(super) fn first(&self, at: u32) -> u32 {
+        let first = self.listing.link_of(at as usize);
+        first.map_or(at, |first| first as u32)
+    }
+
+    /// Which mount has an entry, or [`NONE`] for a directory made above one.
+    pub(super) fn mount(&self, at: u32) -> u32 {
+        let part = self.listing.part(at as usize);
+        part.map_or(NONE, |part| part as u32)
+    }
+
+    /// In bytes; a further hard link has none.
+    pub(super) fn size(&self, at: u32) -> u64 {
+        self.listing.content_size(at as usize)
+    }
+
+    /// An entry's extended attribute `user.component`.
+    pub(super) fn component(&self, at: u32) -> Option<&[u8]> {
+        self.listing.xattr(at as usize, b"user.component")
     }
 
     /// What was left out of the listing and why.
@@ -175,36 +182,38 @@ impl View {
 
     /// The innermost of the places where mounts land that an entry is in.
     pub(super) fn root_of(&self, at: u32) -> TreePath {
-        let path = &self.item(at).path;
-        let around = self.dests.iter().filter(|dest| dest.contains(path));
+        let path = self.path(at);
+        let around = self.dests.iter().filter(|dest| dest.contains(&path));
         let inner = around.max_by_key(|dest| dest.as_bytes().len());
         inner.cloned().unwrap_or_default()
     }
 
     /// The entries directly in a directory, by name.
     pub(super) fn children(&self, dir: u32) -> impl Iterator<Item = u32> {
-        let end = self.item(dir).end;
-        let after = move |&at: &u32| Some(self.item(at).end).filter(|next| *next < end);
+        let end = self.end(dir);
+        let after = move |&at: &u32| Some(self.end(at)).filter(|next| *next < end);
         let first = Some(dir + 1).filter(|at| *at < end);
         std::iter::successors(first, after)
     }
 
     /// An entry of a directory by its name.
     pub(super) fn child(&self, dir: u32, name: &[u8]) -> Option<u32> {
-        self.find(&[self.item(dir).path.as_bytes(), b"/", name].concat())
+        self.find(&[self.path(dir).as_bytes(), b"/", name].concat())
     }
 
     /// The entry at a path that leads through no link.
     pub(super) fn find(&self, path: &[u8]) -> Option<u32> {
-        let compare = |at: &u32| self.item(*at).path.as_bytes().cmp(path);
-        let found = self.by_path.binary_search_by(compare).ok()?;
-        self.by_path.get(found).copied()
+        let (dir, name) = split(path);
+        let within = self.dirs.get(dir)?;
+        let within = &self.children[within.start as usize..within.end as usize];
+        let found = within.binary_search_by(|at| self.base_name(*at).cmp(name));
+        found.ok().and_then(|found| within.get(found).copied())
     }
 
     /// A whole file's bytes.
     pub(super) fn read(&self, at: u32) -> Result<Vec<u8>, SourceError> {
-        let at = self.item(at).first;
-        let size = self.item(at).size;
+        let at = self.first(at);
+        let size = self.size(at);
         if size > LARGEST {
             let reason = "is larger than any package database";
             return Err(self.refuse(at, None, reason));
@@ -218,12 +227,11 @@ impl View {
 
     /// Where an entry is on this machine.
     pub(super) fn host(&self, at: u32) -> PathBuf {
-        let item = self.item(at);
-        let from = (self.mounts.get(item.mount as usize)).zip(self.dests.get(item.mount as usize));
-        let Some((mount, dest)) = from else {
-            return PathBuf::from(item.path.display());
+        let (path, mount) = (self.path(at), self.mount(at) as usize);
+        let Some((mount, dest)) = self.mounts.get(mount).zip(self.dests.get(mount)) else {
+            return PathBuf::from(path.display());
         };
-        let below = item.path.as_bytes().get(dest.as_bytes().len()..);
+        let below = path.as_bytes().get(dest.as_bytes().len()..);
         let below = below.unwrap_or_default();
         let below = below.strip_prefix(b"/").unwrap_or(below);
         if below.is_empty() {
@@ -261,6 +269,51 @@ impl View {
         }
         Ok(name.to_owned())
     }
+}
+
+fn spans(listing: &Listing) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::with_capacity(listing.len());
+    let mut above: Vec<u32> = Vec::new();
+    for at in 0..listing.len() {
+        let here = listing.directory(at);
+        while let Some(&dir) = above.last() {
+            if listing.path_is(dir as usize, here) {
+                break;
+            }
+            spans[dir as usize].end = at as u32;
+            above.pop();
+        }
+        spans.push(Span {
+            parent: above.last().copied().unwrap_or(NONE),
+            end: at as u32 + 1,
+        });
+        if listing.is_dir(at) {
+            above.push(at as u32);
+        }
+    }
+    for dir in above {
+        spans[dir as usize].end = listing.len() as u32;
+    }
+    spans
+}
+
+/// Where each directory's entries stand among those of all.
+type Dirs = HashMap<Box<[u8]>, Range<u32>>;
+
+fn children(listing: &Listing, spans: &[Span]) -> (Vec<u32>, Dirs) {
+    // Entries of the root have no parent, and come first.
+    let key = |at: usize| spans[at].parent.wrapping_add(1);
+    let mut children: Vec<u32> = (0..spans.len() as u32).collect();
+    children.sort_by_key(|at| key(*at as usize));
+    let mut dirs = Dirs::new();
+    let mut start = 0;
+    for group in children.chunk_by(|a, b| key(*a as usize) == key(*b as usize)) {
+        let end = start + group.len() as u32;
+        let dir = listing.directory(group[0] as usize);
+        dirs.insert(dir.as_bytes().into(), start..end);
+        start = end;
+    }
+    (children, dirs)
 }
 
 /// For messages.
@@ -326,13 +379,11 @@ impl<'a> Resolver<'a> {
 
     /// The entry that a link leads to, if it is one.
     pub(super) fn follow(&self, at: u32) -> Option<u32> {
-        match self.view.item(at).kind {
-            Shape::Symlink { .. } => {
-                let real = self.walk(self.view.item(at).path.as_bytes())?;
-                self.view.find(&real)
-            }
-            _ => Some(at),
+        if !self.view.is_symlink(at) {
+            return Some(at);
         }
+        let real = self.walk(self.view.path(at).as_bytes())?;
+        self.view.find(&real)
     }
 
     fn below_root(&self, path: &[u8]) -> Vec<u8> {
@@ -363,9 +414,9 @@ impl<'a> Resolver<'a> {
                 next.push(b'/');
             }
             next.extend_from_slice(&part);
-            let item = self.view.item(self.view.find(&next)?);
-            match &item.kind {
-                Shape::Symlink { target } => {
+            let at = self.view.find(&next)?;
+            match self.view.listing.target(at as usize) {
+                Some(target) => {
                     hops += 1;
                     if hops > HOPS {
                         return None;
@@ -375,8 +426,8 @@ impl<'a> Resolver<'a> {
                     }
                     push_parts(&mut open, target);
                 }
-                _ if item.kind != Shape::Dir && !open.is_empty() => return None,
-                _ => real = next,
+                None if !self.view.is_dir(at) && !open.is_empty() => return None,
+                None => real = next,
             }
         }
         Some(real)

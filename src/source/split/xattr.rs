@@ -13,8 +13,8 @@ impl Ownership for Xattr {
         let mut catalogue = Catalogue::default();
         let mut claims = Claims::default();
         let mut owners: Vec<u32> = Vec::with_capacity(site.view.len() as usize);
-        for (at, item) in site.view.items() {
-            let owner = match &item.component {
+        for at in site.view.entries() {
+            let owner = match site.view.component(at) {
                 Some(value) => {
                     let Ok(name) = std::str::from_utf8(value) else {
                         let shown = shorten(&String::from_utf8_lossy(value));
@@ -23,7 +23,7 @@ impl Ownership for Xattr {
                     };
                     catalogue.owner(&site.view.name(at, None, name)?)
                 }
-                None => owners.get(item.parent as usize).copied().unwrap_or(NONE),
+                None => { owners.get(site.view.parent(at) as usize).copied() }.unwrap_or(NONE),
             };
             owners.push(owner);
             if owner != NONE {

@@ -246,6 +246,15 @@ fn debian_packages_by_their_sources() {
     }
     let json = plan(tree.path(), &[]);
     assert_eq!(json["strategy"], "balanced@1");
+    let versions = json["layers"].as_array().unwrap().iter();
+    let versions = versions.flat_map(|layer| layer["paths"].as_array().unwrap());
+    let versions: BTreeMap<_, _> = versions
+        .map(|m| (m["name"].as_str().unwrap(), m["version"].as_str()))
+        .collect();
+    assert_eq!(
+        (versions["openssl"], versions["bash"], versions["unowned"]),
+        (Some("1.0,3.0-1"), Some("1.0"), None)
+    );
     let last = json["layers"].as_array().unwrap().last().unwrap().clone();
     assert_eq!(
         (&last["kind"], &last["paths"][0]["name"]),
@@ -258,6 +267,57 @@ fn debian_packages_by_their_sources() {
     let said = String::from_utf8(ran.stdout).unwrap();
     assert!(said.starts_with("dpkg:openssl\n"), "{said}");
     assert!(said.contains("refers to 1 path\n    dpkg:libc6"), "{said}");
+}
+
+/// A library whose new version is as long as the old one.
+fn with_version(version: &str) -> Tree {
+    Debian::new()
+        .package("a", &format!("Source: liba ({version})\n"), &["/usr/a"])
+        .package("b", "", &["/usr/b"])
+        .done()
+        .file("usr/a", version)
+        .file("usr/b", "b")
+        .file("etc/os-release", "ID=debian\n")
+}
+
+#[test]
+fn another_version_of_the_same_size_is_a_change() {
+    let (old, new) = (with_version("1.0-1"), with_version("1.0-2"));
+    let case = Case::new();
+    let build = [
+        "build",
+        "--no-cache",
+        "-o",
+        "oci:out:1",
+        "--sbom",
+        "cyclonedx",
+    ];
+    case.clone().args(build).arg(old.path()).success();
+    let plan = Case::new().args(["plan", "--json"]).arg(old.path());
+    std::fs::write(case.at("old.json"), plan.success().stdout).unwrap();
+    let compare = |place: &str, tree: &Tree| {
+        let args = ["plan", "--compare", place];
+        case.clone().args(args).arg(tree.path()).success().stdout
+    };
+    let text = |out: Vec<u8>| String::from_utf8(out).unwrap();
+    for place in ["old.json", "oci:out:1"] {
+        let said = text(compare(place, &new));
+        assert!(said.contains("  liba changed\n"), "{said}");
+        assert!(!said.contains("  b "), "{said}");
+        let said = text(compare(place, &old));
+        assert!(!said.contains("changed"), "{said}");
+    }
+    let layout = Layout(case.at("out"));
+    let manifests = layout.index()["manifests"].clone();
+    let bill = layout.document(manifests[1]["digest"].as_str().unwrap());
+    let bill = layout.document(bill["layers"][0]["digest"].as_str().unwrap());
+    let found = bill["components"].as_array().unwrap().iter();
+    let found: Vec<_> = found
+        .map(|c| (c["name"].as_str().unwrap(), c["purl"].as_str()))
+        .collect();
+    let url = "pkg:deb/debian/liba@1.0-1?arch=source";
+    assert!(found.contains(&("liba", Some(url))), "{found:?}");
+    assert!(found.contains(&("unowned", None)), "{found:?}");
 }
 
 #[test]

@@ -108,6 +108,7 @@ fn items<'a>(graph: &'a Graph, image: &'a Image) -> Items<'a> {
     let facts = image.iter().map(|(name, component)| Facts {
         name: Some(name),
         size: Some(component.bytes),
+        version: None,
         hash: Some(&component.version),
         volatile: false,
     });

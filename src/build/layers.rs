@@ -46,6 +46,7 @@ fn in_fleet(
 fn facts(closure: &Closure) -> Vec<Facts<'_>> {
     let facts = closure.components.iter().map(|component| Facts {
         name: component.name.as_deref(),
+        version: component.version.as_deref(),
         size: component.size,
         hash: component.hash.as_deref(),
         volatile: component.volatile,
@@ -53,7 +54,7 @@ fn facts(closure: &Closure) -> Vec<Facts<'_>> {
     facts.collect()
 }
 
-/// The plan that an image keeps of itself; it knows paths and names, no sizes.
+/// The plan that an image keeps of itself; it knows paths, names and versions, no sizes.
 ///
 /// # Errors
 /// [`PlanError::Unsaid`] if plywood did not plan it.
@@ -70,5 +71,6 @@ fn said(layer: &IndexEntry) -> Option<Said<'_>> {
         kind: text(annotations::LAYER_KIND)?,
         paths: text(annotations::LAYER_PATHS),
         components: text(annotations::LAYER_COMPONENTS),
+        versions: text(annotations::LAYER_VERSIONS),
     })
 }

@@ -137,6 +137,7 @@ pub(super) fn layer_annotations(layer: &PlanLayer) -> Annotations {
             annotations::LAYER_COMPONENTS,
             layer.said_components(store_name),
         ),
+        (annotations::LAYER_VERSIONS, layer.said_versions()),
     ];
     for (key, list) in lists {
         said.extend(list.map(|list| (key.to_owned(), list)));
@@ -148,7 +149,11 @@ pub(super) fn layer_annotations(layer: &PlanLayer) -> Annotations {
 /// lists are left out.
 pub(super) fn limit_annotations(layers: &mut [ImageLayer]) {
     const MOST: usize = 2 << 20;
-    let lists = [annotations::LAYER_PATHS, annotations::LAYER_COMPONENTS];
+    let lists = [
+        annotations::LAYER_PATHS,
+        annotations::LAYER_COMPONENTS,
+        annotations::LAYER_VERSIONS,
+    ];
     let length = |layer: &ImageLayer| -> usize {
         let lists = lists.iter().filter_map(|key| layer.annotations.get(*key));
         lists.map(String::len).sum()

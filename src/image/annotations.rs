@@ -33,6 +33,10 @@ pub const LAYER_PATHS: &str = "dev.plywood.layer.paths";
 /// list in the order of the paths; only if they are not told by the paths.
 pub const LAYER_COMPONENTS: &str = "dev.plywood.layer.components";
 
+/// On a layer's descriptor: the versions of its components, as a JSON list in the order of the
+/// paths with `null` where none is known; only if any is.
+pub const LAYER_VERSIONS: &str = "dev.plywood.layer.versions";
+
 /// Keys that the specification defines; all others under its domain are reserved.
 const PREDEFINED: [&str; 14] = [
     "authors",

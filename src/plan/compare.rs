@@ -34,7 +34,7 @@ pub struct Comparand {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Cause {
-    /// It has another path, hash or size than before.
+    /// It has another path, hash, version or size than before.
     Changed(String),
     /// The earlier image does not have it.
     Added(String),
@@ -91,7 +91,7 @@ pub fn total<'c>(layers: impl Iterator<Item = &'c Comparand>) -> (u64, bool) {
 }
 
 /// Compares by components: layers are the same if they hold the same paths, of which neither
-/// hash nor size is known to be another.
+/// hash nor version nor size is known to be another.
 pub fn compare(old: &LayerPlan, new: &LayerPlan) -> Comparison {
     let before = Before::new(old);
     let told = |(_, layer): &(usize, &PlanLayer)| is_told(layer);
@@ -137,13 +137,14 @@ fn is_same(one: &PlanLayer, other: &PlanLayer) -> bool {
     .all(|(a, b)| is_unchanged(a, b))
 }
 
-/// Neither path nor hash nor size is known to be another.
+/// Neither path nor hash nor version nor size is known to be another.
 fn is_unchanged(one: &Member, other: &Member) -> bool {
     let differ =
         |one: Option<&str>, other: Option<&str>| one.is_some() && other.is_some() && one != other;
     let sizes = one.size.zip(other.size);
     one.path == other.path
         && !differ(one.hash.as_deref(), other.hash.as_deref())
+        && !differ(one.version.as_deref(), other.version.as_deref())
         && sizes.is_none_or(|(one, other)| one == other)
 }
 

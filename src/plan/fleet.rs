@@ -90,6 +90,7 @@ impl Sibling {
     pub fn ship(&self) -> (Items<'_>, Limits) {
         let facts = self.members.iter().map(|member| Facts {
             name: member.name.as_deref(),
+            version: member.version.as_deref(),
             size: member.size,
             hash: member.hash.as_deref(),
             volatile: false,
@@ -101,11 +102,16 @@ impl Sibling {
 fn completed(member: &Member, items: &Items<'_>) -> Member {
     let known = items.graph.find(&member.path).map(|node| items.facts(node));
     let Facts {
-        name, size, hash, ..
+        name,
+        version,
+        size,
+        hash,
+        ..
     } = known.unwrap_or_default();
     Member {
         path: member.path.clone(),
         name: member.name.clone().or(name.map(str::to_owned)),
+        version: member.version.clone().or(version.map(str::to_owned)),
         size: member.size.or(size),
         hash: member.hash.clone().or(hash.map(str::to_owned)),
         popularity: None,

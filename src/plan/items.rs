@@ -12,6 +12,8 @@ use crate::rank::Ranking;
 pub struct Facts<'a> {
     /// Its identity over versions, if that is not its path.
     pub name: Option<&'a str>,
+    /// Of what is in it, as its source states it.
+    pub version: Option<&'a str>,
     /// In bytes, as its source states it.
     pub size: Option<u64>,
     /// Of its content, as its source states it.
@@ -85,11 +87,16 @@ impl<'a> Items<'a> {
 
     fn member(&self, node: NodeId) -> Member {
         let Facts {
-            name, size, hash, ..
+            name,
+            version,
+            size,
+            hash,
+            ..
         } = self.facts(node);
         Member {
             path: self.graph.path(node).to_owned(),
             name: name.map(str::to_owned),
+            version: version.map(str::to_owned),
             size,
             hash: hash.map(str::to_owned),
             popularity: self

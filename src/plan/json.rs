@@ -35,6 +35,8 @@ struct MemberShape {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hash: Option<String>,
@@ -116,11 +118,12 @@ impl From<&PlanLayer> for LayerShape {
 }
 
 impl From<&Member> for MemberShape {
-    /// A plan by popularity says exactly what it always said.
+    /// A plan by popularity says of a graph exactly what it always said.
     fn from(member: &Member) -> Self {
         let Member {
             path,
             name,
+            version,
             size,
             hash,
             popularity,
@@ -130,6 +133,7 @@ impl From<&Member> for MemberShape {
                 path,
                 popularity: Some(count.to_string()),
                 name: None,
+                version,
                 size: None,
                 hash: None,
             },
@@ -137,6 +141,7 @@ impl From<&Member> for MemberShape {
                 path,
                 popularity: None,
                 name,
+                version,
                 size,
                 hash,
             },
@@ -166,6 +171,7 @@ impl TryFrom<MemberShape> for Member {
         let MemberShape {
             path,
             name,
+            version,
             size,
             hash,
             popularity,
@@ -179,6 +185,7 @@ impl TryFrom<MemberShape> for Member {
         Ok(Self {
             path,
             name,
+            version,
             size,
             hash,
             popularity,

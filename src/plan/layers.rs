@@ -36,6 +36,8 @@ pub struct Member {
     pub path: String,
     /// Its identity over versions, if that is not its path.
     pub name: Option<String>,
+    /// Its version, where its source states one.
+    pub version: Option<String>,
     /// Size in bytes, where its source states one.
     pub size: Option<u64>,
     /// Of its content, where its source states one.

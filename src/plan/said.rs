@@ -13,6 +13,8 @@ pub struct Said<'a> {
     pub paths: Option<&'a str>,
     /// A JSON list of their identities, in the order of the paths, if those are others.
     pub components: Option<&'a str>,
+    /// A JSON list of their versions, in the order of the paths, if any is known.
+    pub versions: Option<&'a str>,
 }
 
 impl PlanLayer {
@@ -30,6 +32,14 @@ impl PlanLayer {
         { self.members.iter() }
             .any(own)
             .then(|| names.collect::<Value>().to_string())
+    }
+
+    /// The components' versions as a JSON list, if any is known.
+    pub fn said_versions(&self) -> Option<String> {
+        let versions = { self.members.iter() }.map(|member| member.version.as_deref());
+        { self.members.iter() }
+            .any(|member| member.version.is_some())
+            .then(|| versions.collect::<Value>().to_string())
     }
 }
 
@@ -86,16 +96,23 @@ fn layer(said: Said<'_>, derived: &impl Fn(&str) -> Option<String>) -> Option<Pl
             names.into_iter().map(Some).collect()
         }
     };
-    let member = |(path, name): (String, Option<String>)| Member {
+    let versions: Vec<Option<String>> = match said.versions {
+        None => vec![None; paths.len()],
+        Some(list) => serde_json::from_str(list).ok()?,
+    };
+    let member = |((path, name), version): ((String, Option<String>), Option<String>)| Member {
         name: name.filter(|name| *name != path),
         path,
+        version,
         size: None,
         hash: None,
         popularity: None,
     };
-    (names.len() == paths.len()).then(|| PlanLayer {
+    let complete = names.len() == paths.len() && versions.len() == paths.len();
+    let all = paths.into_iter().zip(names).zip(versions);
+    complete.then(|| PlanLayer {
         kind,
         name: None,
-        members: paths.into_iter().zip(names).map(member).collect(),
+        members: all.map(member).collect(),
     })
 }

@@ -161,6 +161,8 @@ fn merge(first: Component, second: Component) -> Result<Component, SourceError> 
     let Component {
         path,
         name,
+        version,
+        purl,
         size,
         hash,
         volatile,
@@ -186,6 +188,8 @@ fn merge(first: Component, second: Component) -> Result<Component, SourceError> 
     Ok(Component {
         path,
         name: name.or(second.name),
+        version: version.or(second.version),
+        purl: purl.or(second.purl),
         size: size.or(second.size),
         hash: hash.or(second.hash),
         volatile: volatile && second.volatile,

@@ -44,6 +44,8 @@ impl Source for DirSource {
         let component = Component {
             path: path.clone(),
             name: None,
+            version: None,
+            purl: None,
             size: None,
             hash: None,
             volatile: false,

@@ -115,6 +115,8 @@ pub(super) fn closure(
         components.push(Component {
             path: path.clone(),
             name,
+            version: None,
+            purl: None,
             size,
             hash,
             volatile: false,

@@ -37,6 +37,10 @@ pub struct Component {
     pub path: String,
     /// Identity without version and hash, where the source knows one.
     pub name: Option<String>,
+    /// Its version, where a package database has one; several that it is made of with commas.
+    pub version: Option<String>,
+    /// Its package URL, if it is one package of one version.
+    pub purl: Option<String>,
     /// Size in bytes as the source states it (`narSize`), before anything is walked.
     pub size: Option<u64>,
     /// Hash of its content as the source states it (`narHash`); with the path it

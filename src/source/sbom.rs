@@ -54,6 +54,7 @@ struct Item<'c> {
     path: &'c str,
     name: String,
     version: Option<String>,
+    purl: Option<&'c str>,
     sha256: Option<String>,
     /// Numbers of other components, ascending, not its own.
     references: Vec<usize>,
@@ -69,6 +70,7 @@ fn items(closure: &Closure) -> Vec<Item<'_>> {
             path: &component.path,
             name,
             version,
+            purl: component.purl.as_deref(),
             sha256: component.hash.as_deref().and_then(hash::sha256),
             references: references.map(|other| other.index()).collect(),
         }

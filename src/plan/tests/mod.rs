@@ -69,6 +69,7 @@ fn closure(list: &Value) -> Closure {
 fn items(closure: &Closure) -> Items<'_> {
     let facts = closure.components.iter().map(|component| Facts {
         name: component.name.as_deref(),
+        version: component.version.as_deref(),
         size: component.size,
         hash: component.hash.as_deref(),
         volatile: component.volatile,

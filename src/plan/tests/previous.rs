@@ -123,23 +123,24 @@ fn mismatches_warn_and_never_fail() {
     );
 }
 
+type Kept = (&'static str, Option<String>, Option<String>, Option<String>);
+
 /// What an image keeps of a plan.
-fn said(plan: &LayerPlan) -> Vec<(&'static str, Option<String>, Option<String>)> {
+fn said(plan: &LayerPlan) -> Vec<Kept> {
     let said = |layer: &PlanLayer| {
         let components = layer.said_components(|_| None);
-        (layer.kind.name(), layer.said_paths(), components)
+        let versions = layer.said_versions();
+        (layer.kind.name(), layer.said_paths(), components, versions)
     };
     plan.layers.iter().map(said).collect()
 }
 
-fn read(
-    strategy: Option<&str>,
-    layers: &[(&'static str, Option<String>, Option<String>)],
-) -> Result<Previous, PlanError> {
-    let said = |(kind, paths, components): &(&'static str, Option<String>, Option<String>)| Said {
+fn read(strategy: Option<&str>, layers: &[Kept]) -> Result<Previous, PlanError> {
+    let said = |(kind, paths, components, versions): &Kept| Said {
         kind,
         paths: paths.clone().map(|text| &*text.leak()),
         components: components.clone().map(|text| &*text.leak()),
+        versions: versions.clone().map(|text| &*text.leak()),
     };
     // One layer more that is none of ours.
     let layers = layers.iter().map(|layer| Some(said(layer))).chain([None]);
@@ -148,7 +149,13 @@ fn read(
 
 #[test]
 fn an_image_keeps_its_plan() {
-    let plan = fresh(&loose(&some(40)), 17);
+    let mut plan = fresh(&loose(&some(40)), 17);
+    plan.layers[0].members[0].version = Some("1.0".to_owned());
+    let last = said(&plan).pop().and_then(|(.., versions)| versions);
+    assert_eq!(
+        (&*said(&plan)[0].3.clone().unwrap(), last),
+        ("[\"1.0\"]", None)
+    );
     assert_eq!(
         read(Some("balanced@1"), &said(&plan)).unwrap(),
         Previous::from_plan(&plan)
@@ -164,7 +171,7 @@ fn paths_are_as_good_as_names() {
     let closure = loose(&some(40));
     let plan = fresh(&closure, 17);
     let mut paths = said(&plan);
-    for (_, _, components) in &mut paths {
+    for (_, _, components, _) in &mut paths {
         *components = None;
     }
     let previous = Some(read(Some("balanced@1"), &paths).unwrap());
@@ -183,15 +190,16 @@ fn foreign_annotations_are_no_plan() {
     );
     let single = |paths: &str, components: Option<&str>| {
         let text = |text: &str| text.to_owned();
-        ("single", Some(text(paths)), components.map(text))
+        ("single", Some(text(paths)), components.map(text), None)
     };
     let good = single("[\"/a\"]", None);
     for bad in [
         single("{}", None),
         single("[\"/a\"]", Some("[]")),
         single("[\"/a\"]", Some("[1]")),
-        ("what", Some("[]".to_owned()), None),
-        ("bin", None, None),
+        ("single", good.1.clone(), None, Some("[]".to_owned())),
+        ("what", Some("[]".to_owned()), None, None),
+        ("bin", None, None, None),
     ] {
         assert_eq!(
             read(Some("balanced@1"), &[good.clone(), bad])

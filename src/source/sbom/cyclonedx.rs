@@ -53,6 +53,9 @@ fn component(item: &Item) -> Value {
     if let Some(version) = &item.version {
         map.insert("version".into(), version.clone().into());
     }
+    if let Some(purl) = item.purl {
+        map.insert("purl".into(), purl.into());
+    }
     if let Some(hex) = &item.sha256 {
         map.insert("hashes".into(), hashes(hex));
     }

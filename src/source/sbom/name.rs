@@ -5,6 +5,9 @@ use super::Component;
 /// The name and version of a component, the way Nix splits the names of derivations:
 /// the version starts after the first dash that no letter follows.
 pub(super) fn split(component: &Component) -> (String, Option<String>) {
+    if let (Some(name), Some(version)) = (&component.name, &component.version) {
+        return (name.clone(), Some(version.clone()));
+    }
     let base = component.path.rsplit('/').next().unwrap_or_default();
     let base = if base.is_empty() {
         &component.path

@@ -63,6 +63,14 @@ fn image(subject: &Subject) -> Value {
 fn package(number: usize, item: &Item) -> Value {
     let version = item.version.as_deref();
     let mut package = bare(&id(number), &item.name, version, item.sha256.as_deref());
+    if let Some(purl) = item.purl {
+        let reference = json!([{
+            "referenceCategory": "PACKAGE-MANAGER",
+            "referenceType": "purl",
+            "referenceLocator": purl,
+        }]);
+        package.insert("externalRefs".into(), reference);
+    }
     package.insert("packageFileName".into(), item.path.into());
     package.into()
 }

@@ -13,6 +13,8 @@ fn closure() -> Closure {
     let component = |path: &String| Component {
         path: path.clone(),
         name: None,
+        version: None,
+        purl: None,
         size: None,
         hash: Some("sha256-LCa0a2j/xo/5m0U8HTBBNBNCLXBkg7+g+YpeiGJm564=".to_owned()),
         volatile: false,

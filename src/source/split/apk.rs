@@ -43,6 +43,7 @@ struct Package {
     /// Of its first field.
     line: usize,
     name: String,
+    version: String,
     origin: String,
     depends: Vec<String>,
     provides: Vec<String>,
@@ -92,6 +93,7 @@ fn parse(bytes: &[u8]) -> Result<Vec<Package>, (usize, String)> {
         let words = || text().split(' ').map(bare).collect::<Vec<_>>();
         match letter {
             b'P' => open.name = text(),
+            b'V' => open.version = text(),
             b'o' => open.origin = text(),
             b'D' => open.depends = words(),
             b'p' => open.provides = words(),
@@ -160,6 +162,7 @@ fn enter(
         .map(|package| catalogue.owner(package.identity()))
         .collect();
     for (package, &owner) in packages.iter().zip(&owners) {
+        catalogue.version(owner, &package.version);
         catalogue.provide(&package.name, owner);
         for path in &package.paths {
             if let Some(at) = resolver.entry(path) {
@@ -216,6 +219,7 @@ mod tests {
         assert_eq!(found[0].provides, ["so:libc.musl-x86_64.so.1"]);
         let depends = ["busybox", "!x", "so:libc.musl-x86_64.so.1", "/bin/sh"];
         assert_eq!(found[1].depends, depends);
+        assert_eq!(found[0].version, "1.2.5-r0");
         assert_eq!((found[1].line, found[1].identity()), (13, "busybox"));
     }
 

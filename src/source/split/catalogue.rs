@@ -21,10 +21,17 @@ impl Catalogue {
         let new = self.owners.len() as u32;
         self.owners.push(Owner {
             name: identity.to_owned(),
-            requires: Vec::new(),
+            ..Owner::default()
         });
         self.by_identity.insert(identity.to_owned(), new);
         new
+    }
+
+    /// Notes that this version of an owner is installed; an empty one says nothing.
+    pub(super) fn version(&mut self, owner: u32, version: &str) {
+        if let (Some(owner), false) = (self.owners.get_mut(owner as usize), version.is_empty()) {
+            owner.versions.insert(version.to_owned());
+        }
     }
 
     /// Others may call it so; who is named so first stays it.

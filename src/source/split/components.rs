@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::assign::{Assignment, Group};
 use super::view::View;
-use super::{Claims, Kind};
+use super::{Claims, Kind, Owner, version};
 use crate::graph::{Graph, NodeSpec};
 use crate::source::{Closure, Component, Content, Mount, Picked, SourceError};
 use crate::tree::Seen;
@@ -24,6 +24,8 @@ pub(super) struct Components {
 #[derive(Default)]
 struct Growing {
     name: String,
+    versions: BTreeSet<String>,
+    purl: Option<String>,
     size: u64,
     volatile: bool,
     requires: BTreeSet<String>,
@@ -59,11 +61,12 @@ impl Components {
         view: View,
         found: &[(Kind, Claims)],
         assignment: &Assignment,
+        vendor: Option<&str>,
     ) {
         let groups = &assignment.groups;
         let titles: Vec<Title> = groups
             .iter()
-            .map(|group| Title::of(group, path, &view, found))
+            .map(|group| Title::of(group, path, &view, found, vendor))
             .collect();
         let mut picked: Vec<Vec<Vec<u32>>> = vec![Vec::new(); groups.len()];
         let mut sizes = vec![0_u64; groups.len()];
@@ -82,6 +85,8 @@ impl Components {
             let title = &titles[number];
             let growing = self.by_path.entry(title.path.clone()).or_default();
             growing.name.clone_from(&title.name);
+            growing.versions.extend(title.version.clone());
+            growing.purl.clone_from(&title.purl);
             growing.size += sizes[number];
             growing.volatile |= groups[number] == Group::Unowned;
             let seen = lists.into_iter().map(|list| Seen::some(&listing, list));
@@ -175,9 +180,12 @@ impl Components {
 
 impl Growing {
     fn finish(self, path: String) -> Component {
+        let several = self.versions.len() > 1;
         Component {
             path,
             name: Some(self.name),
+            version: version::joined(&self.versions),
+            purl: self.purl.filter(|_| !several),
             size: Some(self.size),
             hash: None,
             volatile: self.volatile,
@@ -206,10 +214,18 @@ struct Title {
     path: String,
     /// Its identity over versions.
     name: String,
+    version: Option<String>,
+    purl: Option<String>,
 }
 
 impl Title {
-    fn of(group: &Group, path: &str, view: &View, found: &[(Kind, Claims)]) -> Self {
+    fn of(
+        group: &Group,
+        path: &str,
+        view: &View,
+        found: &[(Kind, Claims)],
+        vendor: Option<&str>,
+    ) -> Self {
         match group {
             Group::Unowned => Self {
                 path: format!("unowned:{path}"),
@@ -217,38 +233,52 @@ impl Title {
                     "/" => "unowned".to_owned(),
                     _ => format!("unowned:{path}"),
                 },
+                version: None,
+                purl: None,
             },
             Group::Large(at) => {
                 let name = view.path(*at).display();
                 Self {
                     path: format!("file:{name}"),
                     name,
+                    version: None,
+                    purl: None,
                 }
             }
-            Group::Owned(owners) => Self::joined(owners, found),
+            Group::Owned(owners) => Self::joined(owners, found, vendor),
         }
     }
 
-    fn joined(owners: &[(usize, u32)], found: &[(Kind, Claims)]) -> Self {
-        let mut titles: Vec<(String, &str)> = Vec::new();
+    fn joined(owners: &[(usize, u32)], found: &[(Kind, Claims)], vendor: Option<&str>) -> Self {
+        let mut all: Vec<(String, Kind, &Owner)> = Vec::new();
         for &(database, owner) in owners {
             let (kind, claims) = &found[database];
             if let Some(owner) = claims.owners.get(owner as usize) {
-                titles.push((format!("{}:{}", kind.name(), owner.name), &owner.name));
+                all.push((format!("{}:{}", kind.name(), owner.name), *kind, owner));
             }
         }
-        titles.sort();
-        let more = titles.len().saturating_sub(NAMED);
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        let versions = all
+            .iter()
+            .filter_map(|(.., o)| version::joined(&o.versions));
+        let version = versions.collect::<Vec<_>>().join(",");
+        let purl = match all.as_slice() {
+            [(_, kind, owner)] => version::purl(*kind, vendor, owner),
+            _ => None,
+        };
+        let more = all.len().saturating_sub(NAMED);
         let more = match more {
             0 => String::new(),
             more => format!(",…{more}"),
         };
-        let named = &titles[..titles.len().min(NAMED)];
-        let paths: Vec<&str> = named.iter().map(|(path, _)| path.as_str()).collect();
-        let names: Vec<&str> = named.iter().map(|(_, name)| *name).collect();
+        let named = &all[..all.len().min(NAMED)];
+        let paths: Vec<&str> = named.iter().map(|(path, ..)| path.as_str()).collect();
+        let names: Vec<&str> = named.iter().map(|(.., owner)| &*owner.name).collect();
         Self {
             path: paths.join(",") + &more,
             name: names.join(",") + &more,
+            version: Some(version).filter(|version| !version.is_empty()),
+            purl,
         }
     }
 }

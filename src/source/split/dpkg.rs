@@ -17,8 +17,9 @@ pub(super) struct Dpkg;
 
 const DATABASE: &[u8] = b"var/lib/dpkg";
 
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 9] = [
     "Package",
+    "Version",
     "Status",
     "Source",
     "Architecture",
@@ -127,6 +128,7 @@ impl Reader<'_> {
             let source = source.filter(|source| !source.is_empty()).unwrap_or(&name);
             let source = self.package_name(origin, &stanza, source)?;
             let owner = self.catalogue.owner(&source);
+            self.catalogue.version(owner, version(&stanza));
             packages.push(Package {
                 stanza,
                 origin,
@@ -281,6 +283,17 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+}
+
+/// The source's version, unless the package was built again without a change of it.
+fn version(stanza: &Stanza) -> &str {
+    let own = stanza.get("Version");
+    let source = { stanza.get("Source").split_once('(') }
+        .map_or(own, |(_, version)| version.trim_end_matches(')').trim());
+    match own.strip_prefix(source) {
+        Some(rest) if rest.starts_with("+b") => own,
+        _ => source,
     }
 }
 

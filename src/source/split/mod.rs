@@ -18,9 +18,11 @@ mod node;
 mod pip;
 mod python;
 mod rpm;
+mod version;
 mod view;
 mod xattr;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Closure, Component, Content, Mount, SourceError};
@@ -170,6 +172,8 @@ struct Claims {
 struct Owner {
     /// Its identity, each once in a [`Claims`].
     name: String,
+    /// Of everything that is installed of it.
+    versions: BTreeSet<String>,
     /// Indices of those that it needs, in any order, with repetitions and itself allowed.
     requires: Vec<u32>,
 }
@@ -237,7 +241,8 @@ fn split_one(
         components.keep(path, mounts, view);
     } else {
         let assignment = assign(&view, &found);
-        components.add(path, mounts, view, &found, &assignment);
+        let vendor = version::vendor(&view, &roots)?;
+        components.add(path, mounts, view, &found, &assignment, vendor.as_deref());
     }
     Ok(())
 }

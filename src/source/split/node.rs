@@ -25,6 +25,9 @@ impl Ownership for Node {
         let mut catalogue = Catalogue::default();
         let names = identities(&packages);
         let owners: Vec<u32> = names.iter().map(|name| catalogue.owner(name)).collect();
+        for (package, &owner) in packages.iter().zip(&owners) {
+            catalogue.version(owner, &package.version);
+        }
         let by_dir: HashMap<u32, u32> = packages
             .iter()
             .zip(&owners)
@@ -125,6 +128,7 @@ struct Package {
     /// How many directories are above it.
     depth: usize,
     name: String,
+    version: String,
     /// Major version; with the minor one while that is 0.
     major: String,
     requires: Vec<String>,
@@ -174,6 +178,7 @@ fn package(view: &View, dir: u32, at: u32) -> Result<Package, SourceError> {
         dir,
         depth: view.path(dir).parts().count(),
         name: view.name(at, None, &name)?,
+        version: text("version").unwrap_or_default().to_owned(),
         major: major(text("version").unwrap_or_default()),
         requires: kinds.into_iter().flat_map(keys).collect(),
     })

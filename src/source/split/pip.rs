@@ -29,6 +29,7 @@ impl Ownership for Pip {
                 continue;
             };
             let owner = catalogue.owner(&name);
+            catalogue.version(owner, &metadata.version);
             catalogue.provide(&name, owner);
             requires.push((owner, metadata.requires));
             reader.files(info, owner)?;

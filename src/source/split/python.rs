@@ -1,10 +1,12 @@
 //! What Python's installers write: `METADATA` and `RECORD` (core metadata; PEP 376, 503, 508).
 
-/// Name and requirements of a distribution.
+/// Name, version and requirements of a distribution.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Metadata {
     /// Normalised; nothing if the document has none.
     pub name: Option<String>,
+    /// As it stands there; empty if the document has none.
+    pub version: String,
     /// Normalised names of what it needs, extras left out.
     pub requires: Vec<String>,
 }
@@ -18,6 +20,8 @@ pub(super) fn metadata(text: &str) -> Metadata {
         };
         if field.eq_ignore_ascii_case("name") {
             found.name = Some(normalised(value.trim())).filter(|name| !name.is_empty());
+        } else if field.eq_ignore_ascii_case("version") {
+            value.trim().clone_into(&mut found.version);
         } else if field.eq_ignore_ascii_case("requires-dist") {
             found.requires.extend(requirement(value));
         }
@@ -120,6 +124,7 @@ mod tests {
         let text = "Metadata-Version: 2.1\nName: Foo.Bar__baz\nVersion: 1\nRequires-Dist: Zope.Interface[test]>=4 ; python_version < '3'\nRequires-Dist: requests (>=2,<3)\nRequires-Dist: pytest; extra == 'test'\nRequires-Dist: x@https://example.org/x.whl\n\nName: body\n";
         let found = metadata(text);
         assert_eq!(found.name.as_deref(), Some("foo-bar-baz"));
+        assert_eq!(found.version, "1");
         assert_eq!(found.requires, ["zope-interface", "requests", "x"]);
         assert_eq!(metadata("no header\nName: \n"), Metadata::default());
     }

@@ -24,7 +24,7 @@ const PROGRAM: &str = "rpm";
 
 /// A package, then its files, what it provides and what it requires, one a line.
 const FORMAT: &str =
-    "P%{NAME}\\t%{SOURCERPM}\\n[F%{FILENAMES}\\n][V%{PROVIDENAME}\\n][R%{REQUIRENAME}\\n]";
+    "P%{NAME}\\t%{SOURCERPM}\\t%{EVR}\\n[F%{FILENAMES}\\n][V%{PROVIDENAME}\\n][R%{REQUIRENAME}\\n]";
 
 impl Ownership for Rpm {
     fn claims(&self, site: &Site<'_>) -> Result<Option<Claims>, SourceError> {
@@ -116,6 +116,7 @@ fn run(database: &Path) -> Result<Result<String, String>, SourceError> {
 struct Package<'t> {
     name: &'t str,
     source: &'t str,
+    version: &'t str,
     files: Vec<&'t str>,
     provides: Vec<&'t str>,
     requires: Vec<&'t str>,
@@ -129,10 +130,14 @@ fn packages(text: &str) -> Vec<Package<'_>> {
             continue;
         };
         if letter == "P" {
-            let (name, source) = value.split_once('\t').unwrap_or((value, ""));
+            let mut cells = value.split('\t');
+            let mut cell = || cells.next().unwrap_or_default();
+            let (name, file, own) = (cell(), cell(), cell());
+            let (source, version) = source(file).unwrap_or((name, own));
             packages.push(Package {
                 name,
-                source: source_name(source).unwrap_or(name),
+                source,
+                version,
                 ..Package::default()
             });
         } else if let Some(package) = packages.last_mut() {
@@ -148,12 +153,12 @@ fn packages(text: &str) -> Vec<Package<'_>> {
     packages
 }
 
-/// `bash` of `bash-5.2.15-3.fc38.src.rpm`.
-fn source_name(file: &str) -> Option<&str> {
-    let stem = file.strip_suffix(".rpm")?;
-    let (name, _release) = stem.rsplit_once('-')?;
-    let (name, _version) = name.rsplit_once('-')?;
-    Some(name).filter(|name| !name.is_empty())
+/// `bash` and `5.2.15-3.fc38` of `bash-5.2.15-3.fc38.src.rpm`.
+fn source(file: &str) -> Option<(&str, &str)> {
+    let (stem, _arch) = file.strip_suffix(".rpm")?.rsplit_once('.')?;
+    let (front, _release) = stem.rsplit_once('-')?;
+    let (name, _version) = front.rsplit_once('-')?;
+    Some((name, &stem[name.len() + 1..])).filter(|_| !name.is_empty())
 }
 
 fn enter(
@@ -167,6 +172,7 @@ fn enter(
         .map(|package| catalogue.owner(package.source))
         .collect();
     for (package, &owner) in packages.iter().zip(&owners) {
+        catalogue.version(owner, package.version);
         catalogue.provide(package.name, owner);
         for path in &package.files {
             let below = path.strip_prefix('/').unwrap_or(path).as_bytes();
@@ -192,11 +198,11 @@ fn enter(
 
 #[cfg(test)]
 mod tests {
-    use super::{packages, source_name};
+    use super::{packages, source};
 
     #[test]
     fn what_the_query_prints() {
-        let text = "Pz\t(none)\nPbash\tbash-5.2-1.fc40.src.rpm\nF/bin/bash\nF/bin/sh\nV/bin/sh\nRglibc\nx\n";
+        let text = "Pz\t(none)\t7-1\nPbash\tbash-5.2-1.fc40.src.rpm\t5.2-1\nF/bin/bash\nF/bin/sh\nV/bin/sh\nRglibc\nx\n";
         let found = packages(text);
         assert_eq!((found[0].name, found[0].source), ("bash", "bash"));
         assert_eq!(found[0].files, ["/bin/bash", "/bin/sh"]);
@@ -204,18 +210,25 @@ mod tests {
             (found[0].provides[0], found[0].requires[0]),
             ("/bin/sh", "glibc")
         );
-        assert_eq!((found[1].name, found[1].source), ("z", "z"));
+        assert_eq!(found[0].version, "5.2-1.fc40");
+        assert_eq!(
+            (found[1].name, found[1].source, found[1].version),
+            ("z", "z", "7-1")
+        );
     }
 
     #[test]
     fn sources_without_version_and_release() {
         for (file, name) in [
-            ("python3.12-3.12.1-2.fc40.src.rpm", Some("python3.12")),
-            ("a-b-1-2.nosrc.rpm", Some("a-b")),
+            (
+                "python3.12-3.12.1-2.fc40.src.rpm",
+                Some(("python3.12", "3.12.1-2.fc40")),
+            ),
+            ("a-b-1-2.nosrc.rpm", Some(("a-b", "1-2"))),
             ("(none)", None),
             ("x.rpm", None),
         ] {
-            assert_eq!(source_name(file), name, "{file}");
+            assert_eq!(source(file), name, "{file}");
         }
     }
 }

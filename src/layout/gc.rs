@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use super::{Layout, LayoutError, successors, sweep};
+use super::{Layout, LayoutError, is_branch, successors, sweep};
 use crate::blob::folder::{Folder, Found};
 use crate::blob::{Algorithm, Digest};
 
@@ -74,12 +74,15 @@ impl Layout {
 
     fn reachable(&self) -> Result<BTreeSet<Digest>, LayoutError> {
         let mut seen = BTreeSet::new();
+        // A descriptor that calls a manifest a mere file does not end the search below it.
+        let mut followed = BTreeSet::new();
         let mut queue: Vec<_> = {
             let index = self.index()?.value;
             index.manifests.into_iter().map(|e| e.descriptor).collect()
         };
         while let Some(descriptor) = queue.pop() {
-            if seen.insert(descriptor.digest.clone()) {
+            seen.insert(descriptor.digest.clone());
+            if is_branch(&descriptor.media_type) && followed.insert(descriptor.digest.clone()) {
                 let listed = successors(&self.blobs, &descriptor);
                 queue.extend(listed.map_err(|source| LayoutError::Graph {
                     path: self.path().to_owned(),

@@ -33,7 +33,7 @@ pub fn copy_graph(
     branches.iter().try_for_each(copy)
 }
 
-/// Every blob that the roots lead to, once each, children before parents.
+/// Every blob that the roots lead to, once each in a role, children before parents.
 ///
 /// # Errors
 /// As [`copy_graph`].
@@ -51,7 +51,8 @@ pub fn closure(
             order.extend(levels.pop().and_then(|(document, _)| document));
             continue;
         };
-        if !seen.insert(next.digest.clone()) {
+        // As a manifest and as a mere file a blob may be listed both: only one is followed.
+        if !seen.insert((next.digest.clone(), is_branch(&next.media_type))) {
             continue;
         }
         // A layout's own index.json is a level more, its manifests and their layers are two.

@@ -152,9 +152,13 @@ impl Folder {
         let path = self.path_of(name);
         match retry_on_intr(|| rustix::fs::unlinkat(&self.handle, name, AtFlags::empty())) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(Errno::ISDIR | Errno::PERM) => {
-                std::fs::remove_dir_all(&path).map_err(|source| failed("remove", path, source))
-            }
+            // Of a directory POSIX says PERM, as Linux does of a file that is somebody else's.
+            Err(errno @ (Errno::ISDIR | Errno::PERM)) => match std::fs::remove_dir_all(&path) {
+                Err(source) if source.kind() == io::ErrorKind::NotADirectory => {
+                    Err(refused("remove", path, errno))
+                }
+                removed => removed.map_err(|source| failed("remove", path, source)),
+            },
             Err(errno) => Err(refused("remove", path, errno)),
         }
     }

@@ -34,9 +34,14 @@ pub(super) fn read(
     }
     // The digests cover what comes after the tar, too, and after what ended its reading.
     let mut whole = !faults.iter().any(is_codec_fault);
-    if whole && let Err(error) = io::copy(&mut tar, &mut io::sink()) {
-        whole = false;
-        faults.push(fault_of(&error).cloned().ok_or(error)?);
+    if whole {
+        match ends_within(&mut tar, REST_LIMIT) {
+            Ok(ended) => whole = ended,
+            Err(error) => {
+                whole = false;
+                faults.push(fault_of(&error).cloned().ok_or(error)?);
+            }
+        }
     }
     let diff_ids = tar.finish();
     faults.extend(decoder.take_faults());
@@ -49,6 +54,15 @@ pub(super) fn read(
         faults,
         paths,
     })
+}
+
+/// More than this after what ended a tar is not unpacked: a fault has been found already, and
+/// the rest may have been made to exhaust its reader.
+const REST_LIMIT: u64 = 256 << 20;
+
+/// Reads to the end, which must come soon; whether it came.
+fn ends_within(reader: &mut impl Read, limit: u64) -> io::Result<bool> {
+    io::copy(&mut reader.take(limit + 1), &mut io::sink()).map(|count| count <= limit)
 }
 
 /// Rules about compression: after these there is no tar to go on with.

@@ -66,10 +66,17 @@ pub fn shown(text: &str) -> String {
     lines.join("\n  ")
 }
 
+/// Longer than any path; of longer text, which only a hostile document has, nobody reads the end.
+const LONGEST: usize = 8192;
+
 /// Text of one line made harmless.
 pub fn cell(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut out = String::with_capacity(text.len().min(LONGEST));
+    for (count, c) in text.chars().enumerate() {
+        if count == LONGEST {
+            out.push('…');
+            break;
+        }
         if meddles(c) {
             out.extend(c.escape_default());
         } else {
@@ -184,6 +191,8 @@ mod tests {
             cell("a\u{1b}]0;x\u{7}\u{9b}b\u{202e}é\n"),
             "a\\u{1b}]0;x\\u{7}\\u{9b}b\\u{202e}é\\n"
         );
+        assert_eq!(cell(&"é".repeat(LONGEST)), "é".repeat(LONGEST));
+        assert_eq!(cell(&"é".repeat(1 << 20)), "é".repeat(LONGEST) + "…");
         let json = json_text(&serde_json::json!({ "a\u{9b}": "\u{1b}\u{202e}é" }));
         assert_eq!(json, "{\n  \"a\\u009b\": \"\\u001b\\u202eé\"\n}\n");
     }

@@ -101,6 +101,8 @@ impl ViewError {
         match self {
             Self::Blob(error) => error.kind(),
             Self::Image(error) => error.kind(),
+            // What the operating system said, as opposed to a decoder.
+            Self::Io { source, .. } if source.raw_os_error().is_some() => ErrorKind::Io,
             Self::Layer { .. } | Self::Io { .. } => ErrorKind::Invalid,
             Self::NoLayer { .. } | Self::Missing { .. } | Self::NotAFile { .. } => ErrorKind::Usage,
         }

@@ -25,6 +25,7 @@ use crate::image::{
     rehearse,
 };
 use crate::layer::{LayerBlob, Progress, build_layers};
+use crate::layout::Layout;
 use crate::plan::{LayerKind, LayerPlan, Limits, PlanError, Strategy};
 use crate::source::{Closure, Content};
 
@@ -194,6 +195,12 @@ struct Made {
 
 impl<'r> Ready<'r> {
     fn new(request: &'r BuildRequest, progress: &dyn Progress) -> Result<Self, Error> {
+        // A base in the layout that is written to keeps it from being swept.
+        for output in request.outputs.iter().filter(|_| request.base.is_some()) {
+            if let Some(path) = &output.path {
+                Layout::sweep_the_dead(path);
+            }
+        }
         let base = open_base(request)?;
         let Planned {
             closure,

@@ -31,8 +31,10 @@ fn create(args: &CreateArtifact, context: &Context) -> Done {
 
 fn attach(args: &Attach, context: &Context) -> Done {
     let reference = reference::layout(&args.subject)?;
-    let opened = reference::Opened::new(&args.subject)?;
-    let subject = opened.entry(None)?.descriptor;
+    // Closed at once: whoever reads a layout keeps it from being swept.
+    let subject = reference::Opened::new(&args.subject)?
+        .entry(None)?
+        .descriptor;
     rehearse(&args.files, Some(&subject))?;
     let options = names::options(&args.files.writing, context)?;
     let layout = Layout::open_to_change(&reference.path, &options)?;

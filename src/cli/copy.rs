@@ -19,6 +19,9 @@ pub fn run(args: &Copy, context: &Context) -> Done {
     let outputs = args.to.iter().map(|to| outputs::output("the target", to));
     let outputs: Vec<_> = outputs.collect::<Result<_, _>>()?;
     outputs::check_streams(&outputs)?;
+    for path in outputs.iter().filter_map(|output| output.path.as_ref()) {
+        Layout::sweep_the_dead(path);
+    }
     let spooled;
     let opened = match args.from.as_os_str() == "-" {
         true => {

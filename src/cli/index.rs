@@ -6,7 +6,8 @@ use plywood::blob::{BlobStore, read_all};
 use plywood::build::OutputForm;
 use plywood::image::annotations::REF_NAME;
 use plywood::image::{
-    Annotations, DOCUMENT_LIMIT, Image, ImageName, Index, IndexEntry, media, wish, write,
+    Annotations, DOCUMENT_LIMIT, Image, ImageError, ImageName, Index, IndexEntry, NESTING_LIMIT,
+    media, wish, write,
 };
 use plywood::layout::Layout;
 use plywood::target::copy_graph;
@@ -26,18 +27,19 @@ pub fn run(args: &args::Index, context: &Context) -> Done {
 fn create(args: &CreateIndex, context: &Context) -> Done {
     let (path, tag) = layout_output(&args.output)?;
     let named = entry_names(&args.tag, tag)?;
+    Layout::sweep_the_dead(&path);
     let opened = args.images.iter().map(|image| Opened::new(image));
     let opened: Vec<_> = opened.collect::<Result<_, _>>()?;
     let mut entries = Vec::new();
     for origin in &opened {
-        entries.extend(platforms(origin.store(), origin.entry(None)?)?);
+        entries.extend(platforms(origin.store(), origin.entry(None)?, 0)?);
     }
     let annotations = annotations(&args.annotation)?;
     let index = Index::for_platforms(entries.clone(), annotations)?;
     let layout = Layout::create_or_open(&path, &names::options(&args.writing, context)?)?;
     for origin in &opened {
         let entry = origin.entry(None)?;
-        for entry in platforms(origin.store(), entry)? {
+        for entry in platforms(origin.store(), entry, 0)? {
             copy_graph(origin.store(), layout.blobs(), &entry.descriptor)?;
         }
     }
@@ -51,15 +53,25 @@ fn create(args: &CreateIndex, context: &Context) -> Done {
 }
 
 /// The images behind an entry, each with the platform that its configuration says.
-fn platforms(store: &dyn BlobStore, entry: IndexEntry) -> Result<Vec<IndexEntry>, Failure> {
+fn platforms(
+    store: &dyn BlobStore,
+    entry: IndexEntry,
+    depth: usize,
+) -> Result<Vec<IndexEntry>, Failure> {
     if !media::is_index(&entry.descriptor.media_type) {
         let image = Image::load(store, &entry, None)?;
         return Ok(vec![image.entry(Annotations::new())]);
     }
+    if depth == NESTING_LIMIT {
+        let (digest, limit) = (entry.descriptor.digest, NESTING_LIMIT);
+        return Err(ImageError::Nested { digest, limit }.into());
+    }
     let index = Index::parse(read_all(store, &entry.descriptor, DOCUMENT_LIMIT)?)?.value;
     let images = index.manifests.into_iter();
     let images = images.filter(|entry| entry.artifact_type.is_none());
-    let lists: Result<Vec<_>, _> = images.map(|entry| platforms(store, entry)).collect();
+    let lists: Result<Vec<_>, _> = images
+        .map(|entry| platforms(store, entry, depth + 1))
+        .collect();
     Ok(lists?.concat())
 }
 

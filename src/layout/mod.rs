@@ -106,6 +106,22 @@ impl Layout {
         Self::write_to(folder, options)
     }
 
+    /// Removes what dead processes left in a layout, if it is one and nobody else is about.
+    ///
+    /// [`create_or_open`](Self::create_or_open) does so itself, but not while this very process
+    /// reads the layout. So it is called before images are read that may lie where they go to.
+    /// Nothing here can fail: what cannot be removed stays.
+    pub fn sweep_the_dead(path: &Path) {
+        let Ok(Some(folder)) = Folder::open(path) else {
+            return;
+        };
+        if matches!(survey::survey(&folder), Ok(Survey::Layout))
+            && matches!(lock::attempt(&folder, true), Ok(true))
+        {
+            let _ = sweep(&folder);
+        }
+    }
+
     /// Opens an existing layout to change it: to tag, untag and remove.
     ///
     /// # Errors

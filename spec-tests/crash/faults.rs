@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::Output;
 
-use super::{Scene, Start, assert_clean_failure, long, told, tool};
+use super::{
+    Scene, Start, assert_clean_failure, injected, long, set_cache, told, tool, was_injected,
+};
 use crate::kit::skipped;
 
 const CALLS: [&str; 8] = [
@@ -23,6 +25,7 @@ fn at_the_nth_call() {
         &["EIO", "ENOSPC"]
     };
     for error in errors {
+        let mut runs = 0;
         for call in CALLS {
             let mut number = 1;
             loop {
@@ -31,7 +34,12 @@ fn at_the_nth_call() {
                 } else {
                     Start::Old
                 };
+                // By turns without a cache, with an empty one and with a full one.
+                if number % 3 != 2 {
+                    set_cache(&layout, number % 3 == 1);
+                }
                 let (ran, hit) = fail_at(&scene, &layout, start, call, error, number);
+                runs += 1;
                 // Before main the loader speaks, and it speaks otherwise; and what cannot be
                 // written cannot be told.
                 let speechless = call == "write" && ran.stderr.is_empty();
@@ -45,6 +53,8 @@ fn at_the_nth_call() {
                 number += if long() { 1 } else { 1 + number };
             }
         }
+        eprintln!("{error}: {runs} runs");
+        assert!(!long() || runs >= 200, "only {runs} runs of {error}");
     }
 }
 
@@ -56,11 +66,26 @@ fn interrupted() {
     }
     let scene = Scene::new();
     let layout = scene.at("layout");
+    let mut runs = 0;
     for call in [
-        "openat", "flock", "write", "fsync", "read", "linkat", "renameat", "mkdirat",
+        "openat",
+        "openat2",
+        "flock",
+        "write",
+        "fsync",
+        "read",
+        "pread64",
+        "linkat",
+        "renameat",
+        "mkdirat",
+        "unlinkat",
+        "getdents64",
+        "statx",
+        "close",
     ] {
         let mut number = 1;
         loop {
+            runs += 1;
             let (ran, hit) = fail_at(&scene, &layout, Start::Old, call, "EINTR", number);
             if ran.status.code() == Some(127) {
                 number += 1;
@@ -74,6 +99,8 @@ fn interrupted() {
             number += if long() { 1 } else { 2 + number };
         }
     }
+    eprintln!("EINTR: {runs} runs");
+    assert!(!long() || runs >= 200, "only {runs} runs");
 }
 
 /// Runs with one call failing: what came of it, and whether there was such a call.
@@ -86,21 +113,9 @@ fn fail_at(
     number: usize,
 ) -> (Output, bool) {
     scene.prepare(layout, start);
-    let log = scene.at("trace");
-    let inject = format!("inject={call}:error={error}:when={number}");
-    let trace = format!("trace={call}");
-    let words = [
-        "strace",
-        "-f",
-        "-qqq",
-        "-o",
-        log.to_str().unwrap(),
-        "-e",
-        &trace,
-        "-e",
-        &inject,
-    ];
+    let log = scene.at("trace").display().to_string();
+    let words = injected(call, &format!("error={error}"), number, &log);
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
     let ran = scene.run(&words, layout, "new");
-    let log = String::from_utf8_lossy(&std::fs::read(&log).unwrap()).into_owned();
-    (ran, log.contains("(INJECTED)"))
+    (ran, was_injected(&log))
 }

@@ -10,8 +10,10 @@ mod damage;
 mod faults;
 mod full;
 mod kill;
+mod order;
 mod power;
 mod rivals;
+mod verbs;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -182,7 +184,9 @@ impl Scene {
             "{tags:?} of {there:?}"
         );
         for entry in &entries {
-            if let Some(wanted) = self.digests.get(entry.ref_name().unwrap()) {
+            // What is attached has no name.
+            let name = entry.ref_name().unwrap_or_default();
+            if let Some(wanted) = self.digests.get(name) {
                 assert_eq!(entry.descriptor.digest.to_string(), *wanted);
             }
             for blob in closure(layout.blobs(), std::slice::from_ref(&entry.descriptor)).unwrap() {
@@ -266,6 +270,22 @@ pub fn told(ran: &Output) -> String {
         String::from_utf8_lossy(out),
         String::from_utf8_lossy(err)
     )
+}
+
+/// The words before a program that make its calls of a kind end badly: from the Nth on, once.
+pub fn injected(call: &str, how: &str, number: usize, log: &str) -> Vec<String> {
+    let trace = format!("trace={call}");
+    let inject = format!("inject={call}:{how}:when={number}");
+    let words = [
+        "strace", "-f", "-qqq", "-o", log, "-e", &trace, "-e", &inject,
+    ];
+    words.map(str::to_owned).to_vec()
+}
+
+/// Whether there was such a call.
+pub fn was_injected(log: &str) -> bool {
+    let log = fs::read(log).unwrap();
+    String::from_utf8_lossy(&log).contains("(INJECTED)")
 }
 
 /// From now on there is a cache beside the layout, or there is not; an empty one.

@@ -240,7 +240,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
     (
         &["-o", "x", "--strategy", "magic", "."],
-        "error: no strategy `magic`; there are popularity@1, balanced@1, size@1, auto@1\n",
+        "error: no strategy `magic`; there are popularity@1, balanced@1, balanced@2, size@1, auto@1\n",
     ),
     (
         &["-o", "x", "--max-layers", "1", "."],

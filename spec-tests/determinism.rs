@@ -190,14 +190,14 @@ fn golden_digests() {
 const GOLDEN: [(&str, &str); 3] = [
     (
         "none",
-        "sha256:643521961f43d10c54c23be8d09174206826b696a59ee813e283b86e6e63d26d",
+        "sha256:38b7ae18cc1dc3e16b09bb0370f97305386b6ad4e02cbb82ec41eb9f165b7c1f",
     ),
     (
         "gzip",
-        "sha256:f43445f308b6755e26eed644d444bc138f063e873563453b1cf710d75cab482d",
+        "sha256:511a20b72c0ef88fe1fc62169612b4a457d25614d203d0150c8752987ce7390e",
     ),
     (
         "zstd",
-        "sha256:57d1084684517f10bd0c24d9220258f2b9f6b14c4b3523fb45bb34004e8365c3",
+        "sha256:b31911052ec80841af1294d54c4bc45b11eea9bfc2916120902057a245c9dcb4",
     ),
 ];

@@ -128,7 +128,7 @@ fn hints_that_make_no_sense_are_refused_at_their_place() {
     refused(
         &["--strategy", "balanced@77"],
         2,
-        "error: no strategy `balanced@77`; there are popularity@1, balanced@1, size@1, auto@1\n",
+        "error: no strategy `balanced@77`; there are popularity@1, balanced@1, balanced@2, size@1, auto@1\n",
     );
     refused(
         &[
@@ -255,7 +255,7 @@ fn an_earlier_image_that_is_of_no_use_is_a_warning() {
     let ran = build(&["--previous", &format!("oci:{place}:2")]);
     assert_eq!(ran.digest(), digest);
     ran.stderr_has(
-        "warning: the previous plan is size@1, not balanced@1: the plan is made afresh\n",
+        "warning: the previous plan is size@1, not balanced@2: the plan is made afresh\n",
     );
 }
 

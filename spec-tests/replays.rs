@@ -13,7 +13,7 @@ mod replay;
 use std::collections::BTreeMap;
 
 use plywood::plan::Strategy;
-use replay::{History, Image, Way, disturbances, siblings, together, updates};
+use replay::{History, Image, Way, apart, disturbances, families, together, updates};
 use serde_json::{Value, json};
 
 use crate::kit::{Case, Tree};
@@ -72,8 +72,34 @@ fn few_layers_are_no_worse_than_the_largest_alone() {
 #[test]
 fn fleets_store_what_they_share_once_at_8_layers() {
     for (name, history, _) in histories() {
-        let ratio = together(&siblings(&history.last()), 8);
-        assert!(ratio <= 1.01, "{name}: {ratio}");
+        for family in families(&history.last()) {
+            let ratio = together(&family.images, 8);
+            assert!(ratio <= 1.01, "{name}, {}: {ratio}", family.name);
+        }
+    }
+}
+
+#[test]
+fn images_with_programs_of_their_own_share_the_rest_at_8_layers() {
+    for (name, history, _) in histories() {
+        let [programs, services, halves] = families(&history.last());
+        let ratio = apart(&programs.images, OURS, 8);
+        assert!(ratio <= 1.001, "{name}: {ratio}");
+        // What is in packages looks like what others have: nothing in one image tells.
+        for family in [services, halves] {
+            let ours = apart(&family.images, OURS, 8);
+            let size = apart(&family.images, Way::Fresh(Strategy::Size1), 8);
+            assert!(ours <= size + 0.001, "{name}, {}: {ours}", family.name);
+        }
+    }
+}
+
+#[test]
+fn stores_of_chains_keep_the_largest_layers() {
+    for (name, history, _) in histories() {
+        let ours = updates(&history, OURS, 64).chain;
+        let by_name = updates(&history, Way::Fresh(Strategy::Balanced1), 64).chain;
+        assert!(ours <= by_name - 15.0, "{name}: {ours} and {by_name}");
     }
 }
 

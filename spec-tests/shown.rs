@@ -27,7 +27,7 @@ fn plan(graph: &Value, args: &[&str]) -> Case {
 }
 
 const OLD: &[(&str, &str, u64, &[&str])] = &[
-    ("app", "1", 900_000, &["lib", "tool"]),
+    ("app", "1", 2_900_000, &["lib", "tool"]),
     ("lib", "1", 2_000_000, &["tiny"]),
     ("tool", "1", 700_000, &[]),
     ("tiny", "1", 1_000, &[]),
@@ -35,7 +35,7 @@ const OLD: &[(&str, &str, u64, &[&str])] = &[
 ];
 
 const NEW: &[(&str, &str, u64, &[&str])] = &[
-    ("app", "1", 900_000, &["lib", "tool"]),
+    ("app", "1", 2_900_000, &["lib", "tool"]),
     ("lib", "2", 2_000_000, &["tiny"]),
     ("tool", "1", 700_000, &[]),
     ("small", "1", 2_000, &[]),
@@ -47,7 +47,7 @@ const NEW: &[(&str, &str, u64, &[&str])] = &[
 fn a_table_says_what_is_where_and_why() {
     let columns = [
         ("LAYER", "KIND         ", "    SIZE", "REASON", "COMPONENTS"),
-        ("    1", "single       ", "900.0 kB", "large", "/c/app=1"),
+        ("    1", "single       ", "  2.9 MB", "large", "/c/app=1"),
         ("    2", "single       ", "  2.0 MB", "large", "/c/lib=1"),
         ("    3", "single       ", "700.0 kB", "large", "/c/tool=1"),
         (
@@ -63,14 +63,14 @@ fn a_table_says_what_is_where_and_why() {
         let _ = writeln!(table, "{layer}  {kind}  {size}  {reason:<48}  {components}");
     }
     table += "    5  customisation            links, added files and directories of this image\n\
-              5 components, 3.6 MB, in 5 layers of 5 at most, by balanced@1\n";
+              5 components, 5.6 MB, in 5 layers of 5 at most, by balanced@2\n";
     plan(&graph(OLD), &[]).success().stdout(table);
 }
 
 #[test]
 fn explanations_know_names_and_paths_inside() {
     let told = "/c/lib=1\n  called lib\n  2.0 MB\n  layer 2 of 5, alone: large\n  \
-                place 2 of 5 by balanced@1\n  referred to by 1 path\n    /c/app=1\n  \
+                place 2 of 5 by balanced@2\n  referred to by 1 path\n    /c/app=1\n  \
                 refers to 1 path\n    /c/tiny=1\n";
     for what in ["/c/lib=1", "lib", "/c/lib=1/share/doc"] {
         plan(&graph(OLD), &["--explain", what])
@@ -92,8 +92,8 @@ fn comparisons_tell_bytes_chains_and_causes() {
         "LAYER  KIND      SIZE  BECAUSE\n    \
          2  single  2.0 MB  lib changed\n    \
          4  bin     3.5 kB  wee added\n\
-         new:        2 of 4 layers, 2.0 MB of 3.6 MB (55.5 %)\n\
-         as a chain: 3 of 4 layers, 2.7 MB of 3.6 MB (75.0 %)\n",
+         new:        2 of 4 layers, 2.0 MB of 5.6 MB (35.7 %)\n\
+         as a chain: 3 of 4 layers, 2.7 MB of 5.6 MB (48.2 %)\n",
     );
     let told = case.clone().arg("--json").success().json();
     assert_eq!(
@@ -114,8 +114,8 @@ fn comparisons_tell_bytes_chains_and_causes() {
     let same = plan(&graph(OLD), &["--compare", "old.json"]);
     std::fs::write(same.at("old.json"), &old.stdout).unwrap();
     same.success().stdout(
-        "new:        0 of 4 layers, 0 B of 3.6 MB (0.0 %)\n\
-         as a chain: 0 of 4 layers, 0 B of 3.6 MB (0.0 %)\n",
+        "new:        0 of 4 layers, 0 B of 5.6 MB (0.0 %)\n\
+         as a chain: 0 of 4 layers, 0 B of 5.6 MB (0.0 %)\n",
     );
     let refused = |place: &str, code: i32, text: &str| {
         let case = plan(&graph(OLD), &["--compare", place]);

@@ -245,7 +245,7 @@ fn debian_packages_by_their_sources() {
         }
     }
     let json = plan(tree.path(), &[]);
-    assert_eq!(json["strategy"], "balanced@1");
+    assert_eq!(json["strategy"], "balanced@2");
     let versions = json["layers"].as_array().unwrap().iter();
     let versions = versions.flat_map(|layer| layer["paths"].as_array().unwrap());
     let versions: BTreeMap<_, _> = versions
@@ -318,6 +318,35 @@ fn another_version_of_the_same_size_is_a_change() {
     let url = "pkg:deb/debian/liba@1.0-1?arch=source";
     assert!(found.contains(&("liba", Some(url))), "{found:?}");
     assert!(found.contains(&("unowned", None)), "{found:?}");
+}
+
+/// Three packages, of which only one is large, and a program that is in none.
+fn with_program(program: u8) -> Tree {
+    Debian::new()
+        .package("a", "", &["/usr/a"])
+        .package("b", "", &["/usr/b"])
+        .package("c", "", &["/usr/c"])
+        .done()
+        .file("usr/a", vec![1; 3 << 20])
+        .file("usr/b", vec![1; 2 << 20])
+        .file("usr/c", "c")
+        .file("srv/program", vec![program; 1 << 20])
+}
+
+#[test]
+fn a_program_of_its_own_parts_an_image_from_no_layer_of_packages() {
+    let (one, other) = (with_program(1), with_program(2));
+    let case = Case::new().args(["plan", "--max-layers", "5"]);
+    case.arg(one.path()).success().stdout_has(
+        "    1  single      3.1 MB  large                     dpkg:a\n    \
+             2  bin         2.1 MB  small, by name            dpkg:b dpkg:c\n    \
+             3  bin         1.0 MB  small, of no package      file:/srv/program\n    \
+             4  volatile",
+    );
+    let layers = |tree: &Tree| stored(tree.path(), &["--max-layers", "5", "--no-cache"]);
+    let (one, other) = (layers(&one), layers(&other));
+    let new = other.keys().filter(|digest| !one.contains_key(*digest));
+    assert_eq!((other.len(), new.count()), (4, 1));
 }
 
 #[test]

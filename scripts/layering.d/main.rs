@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use plywood::plan::Strategy;
-use replay::{History, Way, apart, disturbances, siblings, together, updates};
+use replay::{Family, History, Way, apart, disturbances, families, together, updates};
 
 const BUDGETS: [usize; 5] = [8, 16, 32, 64, 120];
 
@@ -68,19 +68,20 @@ fn report(file: &str, budgets: &[usize]) -> Result<(), String> {
 
 fn table(history: &History, budget: usize) {
     let last = history.last();
-    let family = siblings(&last);
+    let families = families(&last);
+    let names = families.each_ref().map(|family| family.name).join(" | ");
     println!(
-        "| {budget:>3} layers | update % | chain % | new layers | add one %: mean, max | remove one % | siblings | plan ms |"
+        "| {budget:>3} layers | update % | chain % | new layers | add one %: mean, max | remove one % | {names} | plan ms |"
     );
-    println!("|---|---:|---:|---:|---:|---:|---:|---:|");
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     for way in ways() {
         let update = updates(history, way, budget);
         let (add, remove) = disturbances(&last, way, budget);
         let clock = Instant::now();
-        let ratio = apart(&family, way, budget);
-        let time = clock.elapsed().as_secs_f64() * 1000.0 / family.len() as f64;
+        let ratios = each(&families, |images| apart(images, way, budget));
+        let time = clock.elapsed().as_secs_f64() * 1000.0 / 24.0;
         println!(
-            "| {} | {:.1} | {:.1} | {:.1} | {:.2}, {:.2} | {:.2}, {:.2} | {:.3} | {:.1} |",
+            "| {} | {:.1} | {:.1} | {:.1} | {:.2}, {:.2} | {:.2}, {:.2} | {} | {:.1} |",
             way.name(),
             update.bytes,
             update.chain,
@@ -89,12 +90,18 @@ fn table(history: &History, budget: usize) {
             add.max,
             remove.mean,
             remove.max,
-            ratio,
+            ratios,
             time
         );
     }
     let clock = Instant::now();
-    let ratio = together(&family, budget);
-    let time = clock.elapsed().as_secs_f64() * 1000.0 / family.len() as f64;
-    println!("| fleet@1 | | | | | | {ratio:.3} | {time:.1} |\n");
+    let ratios = each(&families, |images| together(images, budget));
+    let time = clock.elapsed().as_secs_f64() * 1000.0 / 24.0;
+    println!("| fleet@1 | | | | | | {ratios} | {time:.1} |\n");
+}
+
+fn each(families: &[Family], ratio: impl Fn(&[replay::Image]) -> f64) -> String {
+    let ratios = families.iter().map(|family| ratio(&family.images));
+    let texts: Vec<String> = ratios.map(|ratio| format!("{ratio:.3}")).collect();
+    texts.join(" | ")
 }

@@ -111,6 +111,7 @@ fn items<'a>(graph: &'a Graph, image: &'a Image) -> Items<'a> {
         version: None,
         hash: Some(&component.version),
         volatile: false,
+        own: name.starts_with('/'),
     });
     Items::new(graph, facts.collect())
 }
@@ -251,19 +252,73 @@ pub fn disturbances(image: &Image, way: Way, max_layers: usize) -> (Disturbance,
     (Disturbance::of(&added), Disturbance::of(&removed))
 }
 
-/// Eight images of one house: half of what nothing else needs is in all of them, the other half
-/// is dealt out, and each has what its parts need.
-pub fn siblings(image: &Image) -> Vec<Image> {
-    let needed: BTreeSet<&String> = image.values().flat_map(|c| &c.needs).collect();
-    let tops: Vec<&String> = image.keys().filter(|name| !needed.contains(name)).collect();
+/// Eight images of one house, by how much they have in common.
+pub struct Family {
+    pub name: &'static str,
+    pub images: Vec<Image>,
+}
+
+/// What eight images of one house may have in common, made from one image.
+pub fn families(image: &Image) -> [Family; 3] {
+    let family = |name, images: fn(&Image) -> Vec<Image>| Family {
+        name,
+        images: images(image),
+    };
+    [
+        family("own program", programs),
+        family("one package more", services),
+        family("half", halves),
+    ]
+}
+
+/// Each has all packages, and a program of no package that is a hundredth as large.
+fn programs(image: &Image) -> Vec<Image> {
+    let program = |number| {
+        let component = Component {
+            version: "1".into(),
+            bytes: bytes(image) / 100,
+            needs: Vec::new(),
+        };
+        (format!("/srv/program-{number}"), component)
+    };
+    let images = (0..8).map(|number| image.clone().into_iter().chain([program(number)]));
+    images.map(Iterator::collect).collect()
+}
+
+/// All have the smaller half of what nothing else needs, by what it needs, and each one of the
+/// eight largest; with it comes what it needs.
+fn services(image: &Image) -> Vec<Image> {
+    let mut tops = tops(image);
+    tops.sort_by_cached_key(|top| bytes(&closure(image, vec![top.clone()])));
+    let common = tops.get(..tops.len() / 2).unwrap_or_default();
+    let own = tops.iter().rev().take(8);
+    let images = own.map(|top| closure(image, [common, std::slice::from_ref(top)].concat()));
+    images.collect()
+}
+
+/// Half of what nothing else needs is in all of them, the other half is dealt out, and each has
+/// what its parts need.
+fn halves(image: &Image) -> Vec<Image> {
     let is_of = |at: usize, sibling: usize| at.is_multiple_of(2) || (at / 2) % 8 == sibling;
+    let tops = tops(image);
     (0..8)
         .map(|sibling| {
-            let tops = tops.iter().enumerate();
-            let own = tops.filter(|(at, _)| is_of(*at, sibling));
-            closure(image, own.map(|(_, name)| (*name).clone()).collect())
+            let own = tops.iter().enumerate();
+            let own = own.filter(|(at, _)| is_of(*at, sibling));
+            closure(image, own.map(|(_, name)| name.clone()).collect())
         })
         .collect()
+}
+
+/// What nothing else needs.
+fn tops(image: &Image) -> Vec<String> {
+    let needs = |(name, component): (&String, &Component)| {
+        let others = component.needs.iter().filter(|other| *other != name);
+        others.cloned().collect::<Vec<_>>()
+    };
+    let needed: BTreeSet<String> = image.iter().flat_map(needs).collect();
+    let tops = image.keys().filter(|name| !needed.contains(*name));
+    tops.cloned().collect()
 }
 
 fn closure(image: &Image, mut open: Vec<String>) -> Image {

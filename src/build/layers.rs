@@ -50,6 +50,7 @@ fn facts(closure: &Closure) -> Vec<Facts<'_>> {
         size: component.size,
         hash: component.hash.as_deref(),
         volatile: component.volatile,
+        own: component.own,
     });
     facts.collect()
 }

@@ -66,7 +66,7 @@ fn table(closure: &Closure, plan: &LayerPlan) -> String {
             (number + 1).to_string(),
             layer.kind.name().to_owned(),
             size(layer).map(report::size).unwrap_or_default(),
-            reason(plan, layer),
+            reason(closure, plan, layer),
             components(layer),
         ]
     });
@@ -106,7 +106,7 @@ fn components(layer: &PlanLayer) -> String {
 }
 
 /// Why a layer is what it is, in few words.
-fn reason(plan: &LayerPlan, layer: &PlanLayer) -> String {
+fn reason(closure: &Closure, plan: &LayerPlan, layer: &PlanLayer) -> String {
     let strategy = plan.strategy.split('@').next().unwrap_or_default();
     let popularity = { layer.members.first() }.and_then(|first| first.popularity.as_ref());
     if let (LayerKind::Single, Some(count)) = (layer.kind, popularity) {
@@ -115,6 +115,9 @@ fn reason(plan: &LayerPlan, layer: &PlanLayer) -> String {
     match (layer.kind, strategy, &layer.name) {
         (LayerKind::Pinned, _, Some(name)) => format!("pinned: {name}"),
         (LayerKind::Single, "balanced" | "size" | "fleet", _) => "large".to_owned(),
+        (LayerKind::Bin, "balanced", _) if is_own(closure, layer) => {
+            "small, of no package".to_owned()
+        }
         (LayerKind::Bin, "balanced", _) => "small, by name".to_owned(),
         (LayerKind::Bin, "fleet", _) => "in the same images".to_owned(),
         (LayerKind::Bin, "auto", _) => "needed by the same".to_owned(),
@@ -123,6 +126,13 @@ fn reason(plan: &LayerPlan, layer: &PlanLayer) -> String {
         (LayerKind::Rest, "size", _) => "small".to_owned(),
         (kind, ..) => kind.reason().to_owned(),
     }
+}
+
+fn is_own(closure: &Closure, layer: &PlanLayer) -> bool {
+    layer.members.iter().all(|member| {
+        let node = closure.graph.find(&member.path);
+        node.is_some_and(|node| closure.component(node).own)
+    })
 }
 
 fn explain(closure: &Closure, plan: &LayerPlan, path: &str) -> Result<String, Failure> {
@@ -147,7 +157,8 @@ fn explain(closure: &Closure, plan: &LayerPlan, path: &str) -> Result<String, Fa
         .collect();
     let member = place.member;
     let popularity = member.popularity.as_ref();
-    let why = { plan.layers.get(place.layer) }.map_or_else(String::new, |l| reason(plan, l));
+    let why =
+        { plan.layers.get(place.layer) }.map_or_else(String::new, |l| reason(closure, plan, l));
     let company = match place.company {
         1 => "alone".to_owned(),
         n => format!("with {} others", n - 1),

@@ -94,6 +94,7 @@ impl Sibling {
             size: member.size,
             hash: member.hash.as_deref(),
             volatile: false,
+            own: false,
         });
         (Items::new(&self.graph, facts.collect()), self.limits)
     }

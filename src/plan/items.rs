@@ -20,6 +20,8 @@ pub struct Facts<'a> {
     pub hash: Option<&'a str>,
     /// Whether every build rewrites it.
     pub volatile: bool,
+    /// Whether it is the image's own, of no package that others may have, too.
+    pub own: bool,
 }
 
 /// Components to plan: the nodes of a graph and what is known of them.
@@ -63,6 +65,10 @@ impl<'a> Items<'a> {
 
     pub(super) fn is_volatile(&self, node: NodeId) -> bool {
         self.facts(node).volatile
+    }
+
+    pub(super) fn is_own(&self, node: NodeId) -> bool {
+        self.facts(node).own
     }
 
     /// By name, then by path.

@@ -78,7 +78,9 @@ impl Previous {
         if let Some(reason) = &self.unusable {
             return refuse(reason);
         }
-        if self.strategy.as_deref() != Some(strategy.name()) {
+        // Another version of the strategy moves nothing that stays.
+        let name = self.strategy.as_deref().and_then(|s| s.split('@').next());
+        if name != Some(strategy.versionless()) {
             let earlier = self.strategy.as_deref().unwrap_or("unknown");
             return refuse(&format!("the previous plan is {earlier}, not {strategy}"));
         }

@@ -13,6 +13,8 @@ pub enum Strategy {
     Popularity1,
     /// `balanced@1`: the largest alone, the others in bins by a hash of their names.
     Balanced1,
+    /// `balanced@2`: the same, the largest lowest, what is the image's own apart and highest.
+    Balanced2,
     /// `size@1`: the largest alone, the others together.
     Size1,
     /// `auto@1`: the largest with what only they need, shared needs by who shares them.
@@ -21,7 +23,13 @@ pub enum Strategy {
 
 impl Strategy {
     /// All of them, in the order in which they are worth reading about.
-    pub const ALL: [Self; 4] = [Self::Popularity1, Self::Balanced1, Self::Size1, Self::Auto1];
+    pub const ALL: [Self; 5] = [
+        Self::Popularity1,
+        Self::Balanced1,
+        Self::Balanced2,
+        Self::Size1,
+        Self::Auto1,
+    ];
 
     /// Reads `popularity` (the newest version) or `popularity@1`.
     ///
@@ -37,19 +45,20 @@ impl Strategy {
     /// What reference graphs get if nobody asks.
     pub const FOR_GRAPHS: Self = Self::Popularity1;
     /// What plain directories and package-managed trees get if nobody asks.
-    pub const FOR_TREES: Self = Self::Balanced1;
+    pub const FOR_TREES: Self = Self::Balanced2;
 
     /// Name and version, `popularity@1`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Popularity1 => "popularity@1",
             Self::Balanced1 => "balanced@1",
+            Self::Balanced2 => "balanced@2",
             Self::Size1 => "size@1",
             Self::Auto1 => "auto@1",
         }
     }
 
-    fn versionless(self) -> &'static str {
+    pub(super) fn versionless(self) -> &'static str {
         self.name().split('@').next().unwrap_or_default()
     }
 
@@ -58,6 +67,7 @@ impl Strategy {
         match self {
             Self::Popularity1 => popularity::deal(items, nodes, room),
             Self::Balanced1 => balanced::deal(items, nodes, room),
+            Self::Balanced2 => balanced::deal_apart(items, nodes, room),
             Self::Size1 => size::deal(items, nodes, room),
             Self::Auto1 => auto::deal(items, nodes, room),
         }

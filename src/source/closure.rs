@@ -166,6 +166,7 @@ fn merge(first: Component, second: Component) -> Result<Component, SourceError> 
         size,
         hash,
         volatile,
+        own,
         content,
     } = first;
     let content = match (content, second.content) {
@@ -193,6 +194,7 @@ fn merge(first: Component, second: Component) -> Result<Component, SourceError> 
         size: size.or(second.size),
         hash: hash.or(second.hash),
         volatile: volatile && second.volatile,
+        own: own && second.own,
         content,
     })
 }

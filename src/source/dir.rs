@@ -49,6 +49,7 @@ impl Source for DirSource {
             size: None,
             hash: None,
             volatile: false,
+            own: false,
             content,
         };
         Ok(Closure {

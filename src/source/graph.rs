@@ -120,6 +120,7 @@ pub(super) fn closure(
             size,
             hash,
             volatile: false,
+            own: false,
             content,
         });
         nodes.push(NodeSpec { path, references });

@@ -48,6 +48,8 @@ pub struct Component {
     pub hash: Option<String>,
     /// Whether every build rewrites it: package databases, caches, what nobody owns.
     pub volatile: bool,
+    /// Whether it is the image's own: a large file of no package, in a tree of packages.
+    pub own: bool,
     /// Where its files are on this machine. Nothing of this reaches the image.
     pub content: Content,
 }

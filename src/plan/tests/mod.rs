@@ -73,6 +73,7 @@ fn items(closure: &Closure) -> Items<'_> {
         size: component.size,
         hash: component.hash.as_deref(),
         volatile: component.volatile,
+        own: component.own,
     });
     Items::new(&closure.graph, facts.collect())
 }

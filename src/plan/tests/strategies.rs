@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::*;
 use super::{closure, closure_of, items, limits};
-use crate::plan::Strategy::{Auto1, Balanced1, Size1};
+use crate::plan::Strategy::{Auto1, Balanced1, Balanced2, Size1};
 use crate::source::Closure;
 
 fn planned(closure: &Closure, strategy: Strategy, limits: Limits) -> LayerPlan {
@@ -74,6 +74,38 @@ fn balanced_at_1_is_frozen() {
         "n06 | n08 | n10 | n12 | n16 | n17 | n18 | n19 | n20 | n21 | n25 | n27 | n29 | n31 \
          | n02 n03 n05 n07 n11 n13 n15 n24 n28 n38 \
          | n00 n01 n04 n09 n14 n22 n23 n26 n30 n32 n33 n34 n35 n36 n37 n39"
+    );
+}
+
+/// Frozen, too: ten of the forty are the image's own.
+#[test]
+fn balanced_at_2_is_frozen() {
+    let sized: Vec<(String, u64)> = (0..40_u64)
+        .map(|i| (format!("n{i:02}"), i * i % 37 + 1))
+        .collect();
+    let sized: Vec<(&str, u64)> = sized.iter().map(|(n, s)| (n.as_str(), *s)).collect();
+    let mut closure = loose(&sized);
+    closure
+        .components
+        .iter_mut()
+        .step_by(4)
+        .for_each(|c| c.own = true);
+    let text = |max| {
+        let layers = names(&planned(&closure, Balanced2, limits(max)));
+        let layers: Vec<String> = layers.iter().map(|names| names.join(" ")).collect();
+        layers.join(" | ")
+    };
+    assert_eq!(
+        text(17),
+        "n06 | n21 | n25 | n31 | n10 | n17 | n18 | n19 | n27 | n29 \
+         | n02 n03 n05 n07 n11 n13 n15 n24 n28 n38 \
+         | n00 n01 n04 n09 n14 n22 n23 n26 n30 n32 n33 n34 n35 n36 n37 n39 \
+         | n12 | n16 | n08 | n20"
+    );
+    assert_eq!(
+        text(8),
+        "n06 | n21 | n31 | n01 n02 n03 n05 n07 n09 n10 n11 n13 n14 n15 n17 n18 n19 n22 n23 n25 n26 n27 \
+         n29 n30 n33 n34 n35 n37 n38 n39 | n12 | n16 | n00 n04 n08 n20 n24 n28 n32 n36"
     );
 }
 
@@ -179,16 +211,22 @@ proptest! {
         prop_assert_eq!(planned(&one, strategy, limits(max)), planned(&other, strategy, limits(max)));
     }
 
-    /// One name more or less: one bin changes, and one single comes or goes.
+    /// One name more or less: one bin changes, and one single comes or goes. Names that end
+    /// in `o` are the image's own.
     #[test]
     fn balanced_keeps_still(
-        sizes in prop::collection::btree_map("[a-z]{1,3}", any::<u16>(), 1..120),
-        name in "[A-Z]", size: u16, max in 2..60_usize,
+        sizes in prop::collection::btree_map("[a-z]{1,2}o?", any::<u16>(), 1..120),
+        name in "[A-Z]o?", size: u16, max in 2..60_usize, newest: bool,
     ) {
+        let strategy = if newest { Balanced2 } else { Balanced1 };
         let mut sized: Vec<(&str, u64)> =
             sizes.iter().map(|(name, size)| (name.as_str(), u64::from(*size))).collect();
         let layers = |sized: &[(&str, u64)]| -> BTreeSet<Vec<String>> {
-            names(&planned(&loose(sized), Balanced1, limits(max))).into_iter().collect()
+            let mut closure = loose(sized);
+            for component in &mut closure.components {
+                component.own = component.path.ends_with('o');
+            }
+            names(&planned(&closure, strategy, limits(max))).into_iter().collect()
         };
         let before = layers(&sized);
         sized.push((&name, u64::from(size)));

@@ -18,6 +18,7 @@ fn closure() -> Closure {
         size: None,
         hash: Some("sha256-LCa0a2j/xo/5m0U8HTBBNBNCLXBkg7+g+YpeiGJm564=".to_owned()),
         volatile: false,
+        own: false,
         content: Content::Store { host: path.into() },
     };
     Closure {

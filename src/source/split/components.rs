@@ -28,6 +28,7 @@ struct Growing {
     purl: Option<String>,
     size: u64,
     volatile: bool,
+    own: bool,
     requires: BTreeSet<String>,
     picked: Vec<Picked>,
 }
@@ -89,6 +90,7 @@ impl Components {
             growing.purl.clone_from(&title.purl);
             growing.size += sizes[number];
             growing.volatile |= groups[number] == Group::Unowned;
+            growing.own |= matches!(groups[number], Group::Large(_));
             let seen = lists.into_iter().map(|list| Seen::some(&listing, list));
             let picked = mounts.iter().cloned().zip(seen);
             growing
@@ -189,6 +191,7 @@ impl Growing {
             size: Some(self.size),
             hash: None,
             volatile: self.volatile,
+            own: self.own,
             content: Content::Members {
                 picked: self.picked,
             },

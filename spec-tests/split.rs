@@ -338,9 +338,9 @@ fn a_program_of_its_own_parts_an_image_from_no_layer_of_packages() {
     let (one, other) = (with_program(1), with_program(2));
     let case = Case::new().args(["plan", "--max-layers", "5"]);
     case.arg(one.path()).success().stdout_has(
-        "    1  single      3.1 MB  large                     dpkg:a\n    \
-             2  bin         2.1 MB  small, by name            dpkg:b dpkg:c\n    \
-             3  bin         1.0 MB  small, of no package      file:/srv/program\n    \
+        "    1  single    3.1 MB  large                     dpkg:a\n    \
+             2  bin       2.1 MB  small, by name            dpkg:b dpkg:c\n    \
+             3  bin       1.0 MB  small, of no package      file:/srv/program\n    \
              4  volatile",
     );
     let layers = |tree: &Tree| stored(tree.path(), &["--max-layers", "5", "--no-cache"]);

@@ -24,6 +24,7 @@ mod crash;
 mod determinism;
 mod endings;
 mod hostile;
+mod hostile_layouts;
 mod inside;
 mod inspect;
 mod layers;

@@ -140,7 +140,7 @@ fn hints_that_make_no_sense_are_refused_at_their_place() {
             "b=beta",
         ],
         2,
-        "error: 2 pinned and volatile layers and one for everything else do not fit into 2\n\
+        "error: --layer b=beta: 2 pinned and volatile layers and one for everything else do not fit into 2\n\
          hint: allow 1 more with --max-layers, or pin fewer layers\n",
     );
     std::fs::write(
@@ -154,6 +154,15 @@ fn hints_that_make_no_sense_are_refused_at_their_place() {
         "error: l.toml, line 4: no component matches nu\n\
          hint: a glob with `/` is held against paths, one without against names; \
          `optional = true` in a layers file lets it match nothing\n",
+    );
+    let two =
+        "[[layer]]\nname = \"x\"\nmatch = [\"mu\"]\n[[layer]]\nname = \"y\"\nmatch = [\"nu\"]\n";
+    std::fs::write(case.at("l.toml"), two.replace("nu", "eta")).unwrap();
+    refused(
+        &["--layers-file", "l.toml", "--max-layers", "3"],
+        2,
+        "error: l.toml, line 6: 2 pinned and volatile layers and one for everything else do not fit into 2\n\
+         hint: allow 1 more with --max-layers, or pin fewer layers\n",
     );
     std::fs::write(case.at("l.toml"), "[[layer]]\nname = \"x\"\nmatches = []\n").unwrap();
     let ran = case.clone().args(["--layers-file", "l.toml"]).run().code(3);

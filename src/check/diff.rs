@@ -1,6 +1,6 @@
 //! `diff`: what an update from one image to another downloads, and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,10 @@ pub struct LayerNote {
     pub size: u64,
     /// The components in it, in the order of the plan; empty if the image does not say.
     pub components: Vec<String>,
-    /// Of these, the ones that the other image does not have: they caused the layer.
+    /// Their versions, in the order of the components; empty if the image does not say.
+    pub versions: Vec<Option<String>>,
+    /// Of these, the ones that the other image does not have, or has in another version: they
+    /// caused the layer.
     pub causes: Vec<String>,
     /// What its history says.
     pub created_by: Option<String>,
@@ -91,28 +94,38 @@ fn notes(image: &Image) -> Vec<LayerNote> {
     let notes = layers.map(|((layer, _), created_by)| LayerNote {
         digest: layer.descriptor.digest.clone(),
         size: layer.descriptor.size,
-        components: components(layer.annotations.get(annotations::LAYER_PATHS)),
+        components: list(layer.annotations.get(annotations::LAYER_PATHS)),
+        versions: list(layer.annotations.get(annotations::LAYER_VERSIONS)),
         causes: Vec::new(),
         created_by: created_by.map(str::to_owned),
     });
     notes.collect()
 }
 
-/// The paths that plywood noted on a layer.
-fn components(note: Option<&String>) -> Vec<String> {
+/// A list that plywood noted on a layer.
+fn list<T: serde::de::DeserializeOwned>(note: Option<&String>) -> Vec<T> {
     let list = note.and_then(|text| parse_strict(text.as_bytes()).ok());
-    let items = list.as_ref().and_then(Value::as_array);
-    let texts = items.into_iter().flatten().filter_map(Value::as_str);
-    texts.map(str::to_owned).collect()
+    let list = list.and_then(|value| serde_json::from_value(value).ok());
+    list.unwrap_or_default()
 }
 
-/// Names the components that the other image does not have; if it has them all, they
+impl LayerNote {
+    /// Components with their versions, as far as those are known.
+    fn parts(&self) -> impl Iterator<Item = (&String, Option<&String>)> {
+        let versions = self.versions.iter().map(Option::as_ref);
+        self.components
+            .iter()
+            .zip(versions.chain(std::iter::repeat(None)))
+    }
+}
+
+/// Names the components that the other image does not have like this; if it has them all, they
 /// are in other company, and all of them are named.
 fn caused(mut layers: Vec<LayerNote>, other: &[LayerNote]) -> Vec<LayerNote> {
-    let known: Vec<_> = other.iter().flat_map(|note| &note.components).collect();
+    let known: BTreeSet<_> = other.iter().flat_map(LayerNote::parts).collect();
     for layer in &mut layers {
-        let strangers = layer.components.iter().filter(|path| !known.contains(path));
-        layer.causes = strangers.cloned().collect();
+        let strangers = layer.parts().filter(|part| !known.contains(part));
+        layer.causes = strangers.map(|(path, _)| path.clone()).collect();
         if layer.causes.is_empty() {
             layer.causes.clone_from(&layer.components);
         }

@@ -24,17 +24,19 @@ pub fn run(args: &Diff) -> Done {
     let same = before.manifest.descriptor.digest == after.manifest.descriptor.digest;
     let config = before.config.descriptor.digest != after.config.descriptor.digest;
     let chain = by_chain(&before, &after);
+    let broken = after.layers().count() - chain_kept(&before, &after);
     report::print(&if args.json {
         let mut value = layers.to_json();
         value["same"] = same.into();
         value["config_changed"] = config.into();
         value["download"] = json!({ "by_blob": layers.download(), "by_chain": chain });
+        value["chain_layers"] = broken.into();
         if args.files {
             value["files"] = files.iter().map(file_json).collect();
         }
         report::json_text(&value)
     } else {
-        text(&layers, config, chain) + &files.iter().map(file_line).collect::<String>()
+        text(&layers, config, (chain, broken)) + &files.iter().map(file_line).collect::<String>()
     })?;
     match same {
         true => Ok(()),
@@ -45,13 +47,17 @@ pub fn run(args: &Diff) -> Done {
 /// What a program downloads that knows layers by what lies below them: everything from
 /// the first change on.
 pub fn by_chain(old: &Image, new: &Image) -> u64 {
-    let shared = old.layers().zip(new.layers());
-    let shared = shared.take_while(|((_, old), (_, new))| old == new).count();
-    let above = new.layers().skip(shared);
+    let above = new.layers().skip(chain_kept(old, new));
     above.map(|(layer, _)| layer.descriptor.size).sum()
 }
 
-fn text(layers: &ImageDiff, config: bool, chain: u64) -> String {
+/// How many layers have nothing but the same below them, themselves included.
+fn chain_kept(old: &Image, new: &Image) -> usize {
+    let pairs = old.layers().zip(new.layers());
+    pairs.take_while(|((_, old), (_, new))| old == new).count()
+}
+
+fn text(layers: &ImageDiff, config: bool, (chain, broken): (u64, usize)) -> String {
     let mut text = String::new();
     for (sign, word, notes) in [
         ("  ", "shared", &layers.shared),
@@ -71,10 +77,11 @@ fn text(layers: &ImageDiff, config: bool, chain: u64) -> String {
         text += "the configurations differ\n";
     }
     text + &format!(
-        "download: {} in {}; {} where layers are known by what lies below them\n",
+        "download: {} in {}; {} in {} where layers are known by what lies below them\n",
         report::size(layers.download()),
         report::count(layers.new.len(), "layer"),
-        report::size(chain)
+        report::size(chain),
+        report::count(broken, "layer")
     )
 }
 

@@ -37,10 +37,13 @@ pub enum PlanError {
     },
     /// Pinned layers that leave no room.
     #[error(
-        "{pins} pinned and volatile layers{} do not fit into {room}",
+        "{}{pins} pinned and volatile layers{} do not fit into {room}",
+        origin.as_ref().map(|origin| format!("{origin}: ")).unwrap_or_default(),
         if *rest { " and one for everything else" } else { "" }
     )]
     TooManyPins {
+        /// The flag, or file and line, of the first pin for which there is no layer.
+        origin: Option<String>,
         /// Layers that are asked for.
         pins: usize,
         /// Layers that there are for components.
@@ -95,7 +98,9 @@ impl PlanError {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::NoRoom { least, .. } => Some(format!("allow --max-layers {least} or more")),
-            Self::TooManyPins { pins, room, rest } => {
+            Self::TooManyPins {
+                pins, room, rest, ..
+            } => {
                 let more = pins + usize::from(*rest) - room;
                 Some(format!(
                     "allow {more} more with --max-layers, or pin fewer layers"

@@ -215,7 +215,9 @@ impl Special {
         let taken = low.len() + high.len() + usize::from(volatile.is_some());
         let rest = !others.is_empty();
         if taken + usize::from(rest) > room {
+            let fitting = room.saturating_sub(usize::from(volatile.is_some()) + usize::from(rest));
             return Err(PlanError::TooManyPins {
+                origin: pins.origin_of(fitting),
                 pins: taken,
                 room,
                 rest,

@@ -73,6 +73,12 @@ impl Pins {
         Ok(())
     }
 
+    /// Who asked for the pin of this number.
+    pub(super) fn origin_of(&self, number: usize) -> Option<String> {
+        let first = self.pins.get(number)?.matches.first()?;
+        Some(first.origin.clone())
+    }
+
     /// Takes the components that match; the first pin that matches gets a component.
     pub(super) fn apply(&self, items: &Items<'_>) -> Result<Pinned, PlanError> {
         let mut others: Vec<NodeId> = items.graph.nodes().collect();

@@ -91,7 +91,7 @@ fn flags_that_make_no_sense() {
         "--layer a=nothing*: no component matches nothing*"
     );
     let error = shape(flags(&["a=glibc", "b=hello"]).unwrap(), Strategy::Size1, 3).unwrap_err();
-    let text = "2 pinned and volatile layers and one for everything else do not fit into 2";
+    let text = "--layer b=hello: 2 pinned and volatile layers and one for everything else do not fit into 2";
     assert_eq!(error.to_string(), text);
     assert_eq!(
         error.hint().unwrap(),

@@ -268,6 +268,51 @@ fn an_earlier_image_that_is_of_no_use_is_a_warning() {
     );
 }
 
+/// Puts another manifest into the place of a layout's only one.
+fn say_otherwise(layout: &Layout, change: impl Fn(&mut Value)) {
+    let mut manifest = layout.manifest();
+    change(&mut manifest);
+    let text = manifest.to_string();
+    let digest = plywood::blob::Digest::of(text.as_bytes());
+    std::fs::write(layout.0.join("blobs/sha256").join(digest.hex()), &text).unwrap();
+    let mut index = layout.index();
+    index["manifests"][0]["digest"] = digest.to_string().into();
+    index["manifests"][0]["size"] = text.len().into();
+    std::fs::write(layout.0.join("index.json"), index.to_string()).unwrap();
+}
+
+#[test]
+fn annotations_that_plywood_did_not_write_are_no_plan() {
+    let store = Store::new(&some(|_| 1));
+    let case = Case::new();
+    let how = ["--strategy", "balanced", "--max-layers", "6"];
+    let build = store.case("build", &case).args(how);
+    build.args(["-o", "oci:out:1"]).success();
+    let layout = Layout(case.at("out"));
+    let told = |text: &str| {
+        let plan = store.case("plan", &case).args(how);
+        let ran = plan.args(["--previous", "oci:out:1"]).success();
+        assert_eq!(
+            ran.stderr,
+            format!("warning: {text}: the plan is made afresh\n")
+        );
+    };
+    let path = "dev.plywood.layer.paths";
+    say_otherwise(&layout, |manifest| {
+        manifest["layers"][0]["annotations"][path] = "{}".into()
+    });
+    told("--previous oci:out:1 is of no use: layer 1 of the image says nothing that plywood wrote");
+    say_otherwise(&layout, |manifest| {
+        manifest["layers"][0]["annotations"][path] = "[]".into();
+        manifest["annotations"]["dev.plywood.strategy"] = "theirs@9".into();
+    });
+    told("the previous plan is theirs@9, not balanced@2");
+    say_otherwise(&layout, |manifest| {
+        manifest["annotations"] = json!({});
+    });
+    told("--previous oci:out:1 is of no use: the image does not say how it was planned");
+}
+
 #[test]
 fn a_fleet_shares_layers() {
     let common: Vec<_> = some(|_| 1);

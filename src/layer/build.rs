@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -89,6 +90,7 @@ pub fn build_layers(
     let threads = threads.max(1);
     let expected: Vec<u64> = jobs.iter().map(|job| job.expected).collect();
     let shop = Shop {
+        cold: AtomicBool::new(false),
         queue: Mutex::new(Queue::new(codec, store, &expected, threads)),
         turned: Condvar::new(),
         sources: jobs.into_iter().map(|job| Mutex::new(job.source)).collect(),
@@ -108,8 +110,13 @@ pub fn build_layers(
         .into_result()
 }
 
+/// So many pieces of a layer are asked for before they are wanted.
+const AHEAD: u64 = 2;
+
 /// What all workers share.
 struct Shop<'a> {
+    /// Whether sources are not in memory, as far as has been seen.
+    cold: AtomicBool,
     queue: Mutex<Queue<'a>>,
     turned: Condvar,
     sources: Vec<Mutex<Box<dyn LayerSource + 'a>>>,
@@ -229,7 +236,10 @@ impl<'a> Shop<'a> {
         let len = (course.stream.size() - start).min(whole) as usize;
         // Every byte is written below; old content is only kept from being cleared twice.
         raw.resize(len, 0);
-        course.stream.fill(start, &mut raw)?;
+        self.announce(start, whole, course);
+        if course.stream.fill(start, &mut raw)? {
+            self.cold.store(true, Ordering::Relaxed);
+        }
         if let Some(ahead) = &course.ahead {
             // At once, while the bytes are in this core's cache.
             ahead.put(&raw, start)?;
@@ -249,6 +259,20 @@ impl<'a> Shop<'a> {
         queue.packed(layer, piece, packed);
         queue.reclaim(raw);
         Ok(())
+    }
+
+    /// Once a disk had to be waited for, it is asked for all files of a piece at once,
+    /// and of the pieces after it, which it can sort: many requests in its queue are
+    /// what makes it fast, and no more threads are needed for that.
+    fn announce(&self, start: u64, whole: u64, course: &Course) {
+        if !self.cold.load(Ordering::Relaxed) {
+            return;
+        }
+        let end = start + (1 + AHEAD) * whole;
+        let asked = course.announced.fetch_max(end, Ordering::Relaxed);
+        if asked < end {
+            course.stream.announce(start.max(asked)..end);
+        }
     }
 
     fn hash(&self, layer: usize, mut hasher: Hasher, raw: Arc<Vec<u8>>) {

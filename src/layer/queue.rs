@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::blob::{Ahead, Algorithm, BlobStore, BlobWriter, Hasher};
 
@@ -31,6 +32,8 @@ pub(super) enum Task<'s> {
 /// Where the pieces of a layer come from and, if order does not matter, where they go.
 pub(super) struct Course {
     pub stream: TarStream,
+    /// Up to where files have been asked for.
+    pub announced: AtomicU64,
     pub ahead: Option<Box<dyn Ahead>>,
 }
 
@@ -227,7 +230,11 @@ impl<'s> Queue<'s> {
         let layer = &mut self.layers[number];
         layer.pieces = stream.size().div_ceil(self.codec.piece() as u64);
         let ahead = writer.as_ref().and_then(|writer| writer.ahead());
-        layer.course = Some(Arc::new(Course { stream, ahead }));
+        layer.course = Some(Arc::new(Course {
+            stream,
+            announced: AtomicU64::new(0),
+            ahead,
+        }));
         layer.writer = writer;
         layer.hasher = (self.codec != Codec::None).then(|| Hasher::new(Algorithm::Sha256));
     }

@@ -1,6 +1,8 @@
 //! [`TarStream`]: a listing as one long run of bytes, of which any piece can be made
 //! on its own. That is what lets one huge layer keep every core busy.
 
+use std::ops::Range;
+
 use crate::tree::{Listing, TreeError};
 
 use super::tar;
@@ -45,19 +47,44 @@ impl TarStream {
         self.listing.warnings()
     }
 
-    /// Fills `buffer` with the bytes from `start` on.
-    pub(super) fn fill(&self, start: u64, buffer: &mut [u8]) -> Result<(), TreeError> {
+    /// Asks for the content of files that `fill` will want for a run of bytes.
+    pub(super) fn announce(&self, run: Range<u64>) {
+        let mut reader = self.listing.reader();
+        let (first, mut at) = self.before(run.start);
+        for index in first..self.listing.len() {
+            if at >= run.end {
+                break;
+            }
+            let content = self.listing.content_size(index);
+            let body = at + tar::header(&self.listing.entry(index)).len() as u64;
+            let end = body + content;
+            let (from, to) = (body.max(run.start), end.min(run.end));
+            if from < to {
+                reader.announce(index, from - body, to - from);
+            }
+            at = end + tar::padding(content);
+        }
+    }
+
+    /// An entry whose header starts at an offset or shortly before, and where it does.
+    fn before(&self, offset: u64) -> (usize, u64) {
+        let known = self.starts.partition_point(|&s| s <= offset);
+        let known = known.saturating_sub(1);
+        let at = self.starts.get(known).copied().unwrap_or(0);
+        (known * STRIDE, at)
+    }
+
+    /// Fills `buffer` with the bytes from `start` on; true if a disk had to be waited for.
+    pub(super) fn fill(&self, start: u64, buffer: &mut [u8]) -> Result<bool, TreeError> {
         let mut cursor = Cursor {
             at: start,
             rest: buffer,
         };
         let mut reader = self.listing.reader();
-        let known = self.starts.partition_point(|&s| s <= start);
-        let known = known.saturating_sub(1);
-        let mut at = self.starts.get(known).copied().unwrap_or(0);
-        for index in known * STRIDE..self.listing.len() {
+        let (first, mut at) = self.before(start);
+        for index in first..self.listing.len() {
             if cursor.rest.is_empty() {
-                return Ok(());
+                return Ok(reader.waited());
             }
             let header = tar::header(&self.listing.entry(index));
             let content = self.listing.content_size(index);
@@ -70,7 +97,7 @@ impl TarStream {
             cursor.zeros(body + content, tar::padding(content));
         }
         cursor.zeros(self.size - tar::END as u64, tar::END as u64);
-        Ok(())
+        Ok(reader.waited())
     }
 }
 
@@ -150,6 +177,24 @@ mod tests {
         let mut bytes = vec![0xff; stream.size() as usize];
         stream.fill(0, &mut bytes).unwrap();
         bytes
+    }
+
+    #[test]
+    fn announcing_changes_no_byte_and_fails_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        for n in 0..40_u8 {
+            fs::write(dir.path().join(format!("f{n}")), vec![n; 700]).unwrap();
+        }
+        let stream = stream_of(dir.path(), "", Flavour::Plain);
+        let before = whole(&stream);
+        for run in [0..1, 0..stream.size(), 5000..5001, stream.size()..u64::MAX] {
+            stream.announce(run);
+        }
+        assert_eq!(whole(&stream), before);
+        // What has gone is told by whoever reads it.
+        fs::remove_file(dir.path().join("f7")).unwrap();
+        stream.announce(0..u64::MAX);
+        assert!(stream.fill(0, &mut vec![0; before.len()]).is_err());
     }
 
     fn names(tar: &[u8]) -> Vec<String> {

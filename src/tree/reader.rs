@@ -1,10 +1,14 @@
 //! [`Reader`]: the bytes of a listing's files, and whether they are still those listed.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
+
+use rustix::fs::{Advice, fadvise};
+use rustix::io::{ReadWriteFlags, preadv2};
 
 use super::TreeError;
 use super::listing::Listing;
@@ -17,6 +21,7 @@ use super::root::open_child;
 pub struct Reader<'l> {
     listing: &'l Listing,
     held: Option<Held>,
+    waited: bool,
 }
 
 /// The directory of the last file, so that those beside it need no walk to it.
@@ -32,6 +37,21 @@ impl<'l> Reader<'l> {
         Self {
             listing,
             held: None,
+            waited: false,
+        }
+    }
+
+    /// Whether a disk had to be waited for: what was read was not in memory.
+    pub fn waited(&self) -> bool {
+        self.waited
+    }
+
+    /// Asks for a piece of a file that will be read soon, and waits for nothing.
+    ///
+    /// Whatever is wrong with the file shows when it is read.
+    pub fn announce(&mut self, index: usize, offset: u64, len: u64) {
+        if let Ok(file) = self.open(index) {
+            let _ = fadvise(&file, offset, NonZeroU64::new(len), Advice::WillNeed);
         }
     }
 
@@ -42,12 +62,15 @@ impl<'l> Reader<'l> {
     /// it was then; [`TreeError::Io`] if it cannot be read.
     pub fn read(&mut self, index: usize, offset: u64, buffer: &mut [u8]) -> Result<(), TreeError> {
         let file = self.open(index);
-        let (_, node) = self.listing.at(index);
-        let part = self.listing.home(node);
-        let host = || part.host_of(self.listing.path(index).as_bytes());
+        let listing = self.listing;
+        let (_, node) = listing.at(index);
+        let part = listing.home(node);
+        let host = || part.host_of(listing.path(index).as_bytes());
         let file = file.map_err(|e| vanished(e, &host))?;
         let changed = |what| TreeError::Changed { path: host(), what };
-        file.read_exact_at(buffer, offset)
+        let there = at_once(&file, offset, buffer);
+        self.waited |= there < buffer.len();
+        file.read_exact_at(&mut buffer[there..], offset + there as u64)
             .map_err(|e| match e.kind() {
                 io::ErrorKind::UnexpectedEof => changed("it has become shorter"),
                 _ if e.raw_os_error() == Some(29) => changed("it is not a regular file any more"),
@@ -90,6 +113,13 @@ impl<'l> Reader<'l> {
         }
         self.held.as_ref().map(|held| &held.handle)
     }
+}
+
+/// Reads what is in memory already: how many bytes that was.
+fn at_once(file: &File, offset: u64, buffer: &mut [u8]) -> usize {
+    let room = &mut [IoSliceMut::new(buffer)];
+    // A file system that does not know the flag refuses, and is read in the usual way.
+    preadv2(file, room, offset, ReadWriteFlags::NOWAIT).unwrap_or(0)
 }
 
 /// What about a file is not as it was listed.

@@ -14,7 +14,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use rustix::fs::RawDir;
 use rustix::io::Errno;
 
-use super::node::Dir;
+use super::node::{Dir, Span};
 use super::part::{Flavour, Part};
 use super::scan::{Devices, Scan, Scanner};
 use super::{Exclude, PathFault, Policy, TreeError, TreePath};
@@ -112,6 +112,10 @@ impl State {
 /// How many directories one thread lists before others are started to help.
 const WORTH_HELP: usize = 24;
 
+/// So many directories are asked for at a time, because a disk is fastest when many
+/// wait for it.
+const READERS: usize = 8;
+
 impl Walk<'_> {
     fn run(&self, state: &Mutex<State>) -> Result<(), TreeError> {
         let turned = Condvar::new();
@@ -122,7 +126,7 @@ impl Walk<'_> {
         }
         if self.threads > 1 && !lock(state).queue.is_empty() {
             std::thread::scope(|scope| {
-                for _ in 1..self.threads {
+                for _ in 1..self.threads.max(READERS) {
                     scope.spawn(|| while self.step(state, &turned, true) {});
                 }
                 while self.step(state, &turned, true) {}
@@ -159,10 +163,17 @@ impl Walk<'_> {
         let scanned = self.scan(path.clone());
         let mut held = lock(state);
         held.busy -= 1;
+        let before = held.queue.len();
         if let Err(error) = scanned.and_then(|scan| held.accept(number, scan)) {
             held.fail(path, error);
         }
-        turned.notify_all();
+        // This thread takes one of the new directories itself.
+        for _ in before + 1..held.queue.len() {
+            turned.notify_one();
+        }
+        if held.busy == 0 && held.queue.is_empty() {
+            turned.notify_all();
+        }
         true
     }
 
@@ -174,11 +185,11 @@ impl Walk<'_> {
             .root
             .open_dir(&source)
             .map_err(|e| TreeError::io("open directory", &host(), e))?;
-        let names = read_names(&fd).map_err(|e| TreeError::io("list directory", &host(), e))?;
+        let names = Names::read(&fd).map_err(|e| TreeError::io("list directory", &host(), e))?;
         let names = names
             .iter()
             .filter(|name| !self.exclude_applies(&path, name));
-        self.stat_all(fd, path.clone(), names.map(Vec::as_slice))
+        self.stat_all(fd, path.clone(), names)
     }
 
     fn exclude_applies(&self, dir: &TreePath, name: &[u8]) -> bool {
@@ -254,24 +265,47 @@ impl Walk<'_> {
     }
 }
 
-fn read_names(fd: &OwnedFd) -> rustix::io::Result<Vec<Vec<u8>>> {
-    let mut buffer = [MaybeUninit::<u8>::uninit(); 16 * 1024];
-    let mut entries = RawDir::new(fd, &mut buffer);
-    let mut names = Vec::new();
-    while let Some(entry) = entries.next() {
-        match entry {
-            Ok(entry) => {
-                let name = entry.file_name().to_bytes();
-                if name != b"." && name != b".." {
-                    names.push(name.to_owned());
-                }
+/// The names in a directory, one after another in one piece: of a million even the
+/// pointers would be felt.
+#[derive(Default)]
+struct Names {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl Names {
+    fn read(fd: &OwnedFd) -> rustix::io::Result<Self> {
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 16 * 1024];
+        let mut entries = RawDir::new(fd, &mut buffer);
+        let mut names = Self::default();
+        while let Some(entry) = entries.next() {
+            match entry {
+                Ok(entry) => names.add(entry.file_name().to_bytes()),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
             }
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
+        }
+        let Self { bytes, spans } = &mut names;
+        spans.sort_unstable_by(|a, b| span(bytes, *a).cmp(span(bytes, *b)));
+        Ok(names)
+    }
+
+    fn add(&mut self, name: &[u8]) {
+        if name != b"." && name != b".." {
+            let (at, len) = (self.bytes.len() as u32, name.len() as u16);
+            self.bytes.extend_from_slice(name);
+            self.spans.push(Span { at, len });
         }
     }
-    names.sort_unstable();
-    Ok(names)
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.spans.iter().map(|s| span(&self.bytes, *s))
+    }
+}
+
+fn span(bytes: &[u8], span: Span) -> &[u8] {
+    let from = span.at as usize;
+    &bytes[from..from + usize::from(span.len)]
 }
 
 fn refused(path: &Path, why: PathFault) -> TreeError {

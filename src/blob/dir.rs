@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::adopt::Trust;
 use super::folder::{Folder, Found, failed};
-use super::ledger::{Ledger, Stamp};
+use super::ledger::{Knowledge, Ledger, Stamp};
 use super::store::{COPY_BUFFER, copy_stream, unreadable};
 use super::temporary::{Kind, Temporary};
 use super::verify::Verifying;
@@ -135,17 +135,21 @@ impl DirStore {
     /// To be called last; nothing here can fail.
     pub fn remember(&self) {
         let fresh = self.fresh().clone();
-        // A file that is not on stable storage may come back from a crash as anything.
-        if fresh.is_empty() || !self.ledger.lasts() || self.writes != Some(SyncMode::Full) {
+        if fresh.is_empty() || !self.ledger.lasts() {
             return;
         }
+        // A file that is not on stable storage may come back from a power cut as anything.
+        let known = match self.writes {
+            Some(SyncMode::Full) => Knowledge::Flushed,
+            _ => Knowledge::Written,
+        };
         let Some(now) = self.clock() else { return };
         for (digest, stamp) in fresh {
             let Ok(Found::File(_, stat)) = self.find(&digest) else {
                 continue;
             };
             if Stamp::of(&stat) == stamp && stamp.older_than(&now) {
-                self.ledger.record(&digest, stamp);
+                self.ledger.record(&digest, stamp, known);
             }
         }
         self.ledger.save();
@@ -209,8 +213,23 @@ impl DirStore {
         self.fresh().insert(digest.clone(), stamp);
     }
 
-    fn knows(&self, digest: &Digest, stamp: &Stamp) -> bool {
-        self.fresh().get(digest) == Some(stamp) || self.ledger.knows(digest, stamp)
+    /// Whether a file need not be hashed again; one that may not be on stable storage
+    /// is flushed if this store cares.
+    fn knows(&self, file: &File, digest: &Digest, stamp: &Stamp) -> Result<bool, BlobError> {
+        if self.fresh().get(digest) == Some(stamp) {
+            return Ok(true);
+        }
+        let known = self.ledger.knows(digest, stamp);
+        if known == Some(Knowledge::Written) && self.writes == Some(SyncMode::Full) {
+            self.flush_blob(file, digest)?;
+            self.note(digest, *stamp);
+        }
+        Ok(known.is_some())
+    }
+
+    fn flush_blob(&self, file: &File, digest: &Digest) -> Result<(), BlobError> {
+        let path = || self.path_of(digest);
+        file.sync_all().map_err(|e| failed("flush", path(), e))
     }
 
     // A panic elsewhere cannot leave the map half-changed.
@@ -286,7 +305,7 @@ impl BlobStore for DirStore {
             Err(BlobError::Missing { .. } | BlobError::Damaged { .. }) => return Ok(false),
             result => result?,
         };
-        if self.knows(&descriptor.digest, &stamp) {
+        if self.knows(&file, &descriptor.digest, &stamp)? {
             return Ok(true);
         }
         match drain(&mut Verifying::new(&file, descriptor), descriptor) {
@@ -295,9 +314,7 @@ impl BlobStore for DirStore {
         }
         if self.writes == Some(SyncMode::Full) {
             // Whoever wrote it may not have cared.
-            let path = self.path_of(&descriptor.digest);
-            file.sync_all()
-                .map_err(|source| failed("flush", path, source))?;
+            self.flush_blob(&file, &descriptor.digest)?;
         }
         self.note(&descriptor.digest, stamp);
         Ok(true)

@@ -58,16 +58,44 @@ impl Stamp {
 #[derive(Debug, Default)]
 pub struct Ledger {
     path: Option<PathBuf>,
-    known: Mutex<BTreeMap<(u64, u64), (Digest, Stamp)>>,
+    known: Mutex<Known>,
+}
+
+/// By device and inode.
+type Known = BTreeMap<(u64, u64), Record>;
+
+/// One file that was hashed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Record {
+    digest: Digest,
+    stamp: Stamp,
+    since: Since,
+}
+
+/// How long a record can be believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Since {
+    /// For good: the file is on stable storage.
+    Flushed,
+    /// As long as the machine runs: after a power cut the file may be anything.
+    Boot(String),
+}
+
+/// What is known of a file that was hashed before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Knowledge {
+    /// Its bytes are right and on stable storage.
+    Flushed,
+    /// Its bytes are right, but a power cut could still take them.
+    Written,
 }
 
 impl Ledger {
     /// Records kept in a file from run to run; a file that cannot be read is taken as empty.
     pub fn load(path: &Path) -> Self {
-        let known = parse(&std::fs::read_to_string(path).unwrap_or_default());
         Self {
             path: Some(path.to_owned()),
-            known: Mutex::new(known),
+            known: Mutex::new(read(path)),
         }
     }
 
@@ -76,7 +104,7 @@ impl Ledger {
     /// Two that save at the same moment may lose records, which is harmless.
     pub fn save(&self) {
         let Some(path) = &self.path else { return };
-        let mut all = parse(&std::fs::read_to_string(path).unwrap_or_default());
+        let mut all = read(path);
         all.extend(self.lock().iter().map(|(k, v)| (*k, v.clone())));
         if let Err(error) = write(path, &render(&all)) {
             tracing::debug!(%error, "records of hashed blobs were not saved");
@@ -88,19 +116,55 @@ impl Ledger {
         self.path.is_some()
     }
 
-    pub(crate) fn knows(&self, digest: &Digest, stamp: &Stamp) -> bool {
+    pub(crate) fn knows(&self, digest: &Digest, stamp: &Stamp) -> Option<Knowledge> {
         let known = self.lock();
-        let found = known.get(&stamp.place);
-        found.is_some_and(|(known, then)| known == digest && then == stamp)
+        let found = known.get(&stamp.place)?;
+        let same = found.digest == *digest && found.stamp == *stamp;
+        same.then_some(match found.since {
+            Since::Flushed => Knowledge::Flushed,
+            Since::Boot(_) => Knowledge::Written,
+        })
     }
 
-    pub(crate) fn record(&self, digest: &Digest, stamp: Stamp) {
-        self.lock().insert(stamp.place, (digest.clone(), stamp));
+    /// Records a file that was hashed; without a way to tell a power cut, none that is
+    /// not on stable storage.
+    pub(crate) fn record(&self, digest: &Digest, stamp: Stamp, known: Knowledge) {
+        let flushed = self.knows(digest, &stamp) == Some(Knowledge::Flushed);
+        let since = match known {
+            Knowledge::Written if !flushed => boot().map(Since::Boot),
+            _ => Some(Since::Flushed),
+        };
+        let digest = digest.clone();
+        let record = since.map(|since| Record {
+            digest,
+            stamp,
+            since,
+        });
+        self.lock().extend(record.map(|r| (r.stamp.place, r)));
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(u64, u64), (Digest, Stamp)>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What tells this run of the machine from all others.
+fn boot() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let id = id.trim();
+    let good = id.len() == 36 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    good.then(|| id.to_owned())
+}
+
+/// The records that still hold; those of earlier runs of the machine do not.
+fn read(path: &Path) -> Known {
+    let mut known = parse(&std::fs::read_to_string(path).unwrap_or_default());
+    let boot = boot();
+    known.retain(|_, record| match &record.since {
+        Since::Flushed => true,
+        Since::Boot(then) => Some(then) == boot.as_ref(),
+    });
+    known
 }
 
 fn write(path: &Path, text: &str) -> Result<(), super::BlobError> {
@@ -121,31 +185,36 @@ fn write(path: &Path, text: &str) -> Result<(), super::BlobError> {
     temporary.replace(&folder, name)
 }
 
-fn render(all: &BTreeMap<(u64, u64), (Digest, Stamp)>) -> String {
+fn render(all: &Known) -> String {
     let mut newest: Vec<_> = all.values().collect();
-    newest.sort_by_key(|(_, stamp)| std::cmp::Reverse(stamp.changed));
+    newest.sort_by_key(|record| std::cmp::Reverse(record.stamp.changed));
     let mut text = String::new();
-    for (digest, stamp) in newest.into_iter().take(LIMIT) {
+    for record in newest.into_iter().take(LIMIT) {
         let Stamp {
             place: (device, inode),
             size,
             modified: (modified, modified_ns),
             changed: (changed, changed_ns),
-        } = stamp;
+        } = record.stamp;
+        let since = match &record.since {
+            Since::Flushed => "flushed",
+            Since::Boot(id) => id,
+        };
         let _ = writeln!(
             text,
-            "{digest} {device} {inode} {size} {modified} {modified_ns} {changed} {changed_ns} ."
+            "{} {device} {inode} {size} {modified} {modified_ns} {changed} {changed_ns} {since} .",
+            record.digest
         );
     }
     text
 }
 
-fn parse(text: &str) -> BTreeMap<(u64, u64), (Digest, Stamp)> {
+fn parse(text: &str) -> Known {
     let records = text.lines().filter_map(parse_line);
-    records.map(|(d, s)| (s.place, (d, s))).collect()
+    records.map(|record| (record.stamp.place, record)).collect()
 }
 
-fn parse_line(line: &str) -> Option<(Digest, Stamp)> {
+fn parse_line(line: &str) -> Option<Record> {
     let mut words = line.split(' ');
     let digest = words.next()?.parse().ok()?;
     let mut number = || words.next()?.parse::<i128>().ok();
@@ -155,8 +224,17 @@ fn parse_line(line: &str) -> Option<(Digest, Stamp)> {
         modified: (number()?.try_into().ok()?, number()?.try_into().ok()?),
         changed: (number()?.try_into().ok()?, number()?.try_into().ok()?),
     };
-    // The full stop tells a whole line from one that was cut in its last number.
-    (words.next() == Some(".") && words.next().is_none()).then_some((digest, stamp))
+    let since = match words.next()? {
+        "flushed" => Since::Flushed,
+        id => Since::Boot(id.to_owned()),
+    };
+    // The full stop tells a whole line from one that was cut in its last word.
+    let whole = words.next() == Some(".") && words.next().is_none();
+    whole.then_some(Record {
+        digest,
+        stamp,
+        since,
+    })
 }
 
 #[cfg(test)]
@@ -175,8 +253,8 @@ mod tests {
     #[test]
     fn survives_a_file_and_cut_lines() {
         let ledger = Ledger::default();
-        ledger.record(&Digest::of(b"a"), stamp(1));
-        ledger.record(&Digest::of(b"b"), stamp(2));
+        ledger.record(&Digest::of(b"a"), stamp(1), Knowledge::Flushed);
+        ledger.record(&Digest::of(b"b"), stamp(2), Knowledge::Written);
         let text = render(&ledger.lock());
         assert_eq!(parse(&text), *ledger.lock());
         for cut in 0..text.len() {
@@ -192,14 +270,15 @@ mod tests {
     #[test]
     fn knows_exactly_what_was_recorded() {
         let ledger = Ledger::default();
-        ledger.record(&Digest::of(b"a"), stamp(1));
-        assert!(ledger.knows(&Digest::of(b"a"), &stamp(1)));
-        assert!(!ledger.knows(&Digest::of(b"b"), &stamp(1)));
+        let knows = |digest: &[u8], stamp| ledger.knows(&Digest::of(digest), &stamp);
+        ledger.record(&Digest::of(b"a"), stamp(1), Knowledge::Flushed);
+        assert_eq!(knows(b"a", stamp(1)), Some(Knowledge::Flushed));
+        assert_eq!(knows(b"b", stamp(1)), None);
         let touched = Stamp {
             changed: (9, 1),
             ..stamp(1)
         };
-        assert!(!ledger.knows(&Digest::of(b"a"), &touched));
+        assert_eq!(knows(b"a", touched), None);
         assert!(stamp(1).older_than(&Stamp {
             modified: (8, 2),
             ..stamp(3)
@@ -208,5 +287,27 @@ mod tests {
             modified: (8, 1),
             ..stamp(3)
         }));
+    }
+    #[test]
+    fn believes_what_was_not_flushed_until_the_machine_is_started_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger");
+        let ledger = Ledger::load(&path);
+        ledger.record(&Digest::of(b"a"), stamp(1), Knowledge::Written);
+        ledger.record(&Digest::of(b"b"), stamp(2), Knowledge::Flushed);
+        ledger.record(&Digest::of(b"b"), stamp(2), Knowledge::Written);
+        ledger.save();
+        let again = Ledger::load(&path);
+        let knows =
+            |ledger: &Ledger, digest: &[u8], n| ledger.knows(&Digest::of(digest), &stamp(n));
+        assert_eq!(knows(&again, b"a", 1), Some(Knowledge::Written));
+        assert_eq!(knows(&again, b"b", 2), Some(Knowledge::Flushed));
+
+        let text = std::fs::read_to_string(&path).unwrap();
+        let other = "00000000-0000-0000-0000-000000000000";
+        std::fs::write(&path, text.replace(&boot().unwrap(), other)).unwrap();
+        let later = Ledger::load(&path);
+        assert_eq!(knows(&later, b"a", 1), None);
+        assert_eq!(knows(&later, b"b", 2), Some(Knowledge::Flushed));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::blob::{Algorithm, Digest, Hasher};
 use crate::layer::Codec;
-use crate::tree::{Entry, Facts, Meta, Policy, TreePath, Xattrs};
+use crate::tree::{Device, Entry, Facts, Kind, Meta, Policy, TreePath, Xattrs};
 
 /// Version of plywood's layer encoding. Whatever changes a layer's bytes for the same
 /// tree, policy and codec must raise it.
@@ -60,14 +60,54 @@ impl KeyBuilder {
 
     /// An entry on disk as it was found, and where it goes.
     pub fn found(&mut self, entry: &Entry, facts: &Facts) {
-        self.item(b"found");
         self.item(entry.path.as_bytes());
-        self.item(format!("{:?} {:?}", entry.kind, entry.meta).as_bytes());
+        match &entry.kind {
+            Kind::Dir => self.item(b"d"),
+            Kind::Fifo => self.item(b"p"),
+            Kind::File { size } => self.numbers(b'f', [*size]),
+            Kind::Char(device) => self.numbers(b'c', numbers(*device)),
+            Kind::Block(device) => self.numbers(b'b', numbers(*device)),
+            Kind::Symlink { target } => {
+                self.item(b"s");
+                self.item(target);
+            }
+            Kind::HardLink { target } => {
+                self.item(b"h");
+                self.item(target.as_bytes());
+            }
+        }
+        let Meta {
+            mode,
+            uid,
+            gid,
+            mtime,
+        } = entry.meta;
+        self.numbers(b'm', [mode, uid, gid, mtime.nanos]);
+        self.numbers(b't', [mtime.secs.cast_unsigned()]);
         self.facts(facts);
     }
 
     fn facts(&mut self, facts: &Facts) {
-        self.item(format!("{facts:?}").as_bytes());
+        let Facts {
+            inode,
+            modified,
+            changed,
+        } = *facts;
+        let seconds = [modified.secs.cast_unsigned(), changed.cast_unsigned()];
+        self.numbers(
+            b'i',
+            [inode, u64::from(modified.nanos), seconds[0], seconds[1]],
+        );
+    }
+
+    /// One item of numbers of one meaning.
+    fn numbers<const N: usize, T: Into<u64>>(&mut self, what: u8, numbers: [T; N]) {
+        let mut bytes = Vec::with_capacity(1 + 8 * N);
+        bytes.push(what);
+        for number in numbers {
+            bytes.extend_from_slice(&number.into().to_le_bytes());
+        }
+        self.item(&bytes);
     }
 
     fn item(&mut self, bytes: &[u8]) {
@@ -79,4 +119,8 @@ impl KeyBuilder {
     pub fn finish(self) -> Key {
         Key(self.0.finish())
     }
+}
+
+fn numbers(device: Device) -> [u32; 2] {
+    [device.major, device.minor]
 }

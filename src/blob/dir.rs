@@ -227,6 +227,11 @@ impl DirStore {
         Ok(known.is_some())
     }
 
+    /// Whether blobs are on stable storage before they have their names.
+    pub(super) fn flushes(&self) -> bool {
+        self.writes == Some(SyncMode::Full)
+    }
+
     fn flush_blob(&self, file: &File, digest: &Digest) -> Result<(), BlobError> {
         let path = || self.path_of(digest);
         file.sync_all().map_err(|e| failed("flush", path(), e))

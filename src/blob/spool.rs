@@ -124,6 +124,7 @@ impl BlobWriter for SpoolWriter<'_> {
             file: Arc::clone(&self.file),
             start: self.start,
             path: self.store.directory.clone(),
+            flushed: false,
         }))
     }
 

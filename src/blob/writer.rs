@@ -2,9 +2,12 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use rustix::fs::{Advice, fadvise};
 
 use super::dir::DirStore;
 use super::folder::failed;
@@ -48,12 +51,21 @@ pub(super) struct AheadInFile {
     pub start: u64,
     /// For messages.
     pub path: PathBuf,
+    /// Whether the blob will be flushed when it is whole.
+    pub flushed: bool,
 }
 
 impl Ahead for AheadInFile {
     fn put(&self, bytes: &[u8], at: u64) -> Result<(), BlobError> {
-        let written = self.file.write_all_at(bytes, self.start + at);
-        written.map_err(|source| failed("write a blob in", self.path.clone(), source))
+        let at = self.start + at;
+        let written = self.file.write_all_at(bytes, at);
+        written.map_err(|source| failed("write a blob in", self.path.clone(), source))?;
+        if self.flushed {
+            // Starts writing to disk without waiting for it: what is flushed at the end is less.
+            let len = NonZeroU64::new(bytes.len() as u64);
+            let _ = fadvise(&self.file, at, len, Advice::DontNeed);
+        }
+        Ok(())
     }
 }
 
@@ -77,6 +89,7 @@ impl BlobWriter for DirWriter<'_> {
             file: Arc::new(self.temporary.file.try_clone().ok()?),
             start: 0,
             path: self.temporary.path(),
+            flushed: self.store.flushes(),
         }))
     }
 

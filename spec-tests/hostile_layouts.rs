@@ -514,7 +514,7 @@ const CASES: &[Case] = &[
                     &format!("longname {}f", "a/".repeat(100_000)),
                     "file f text=x",
                 ],
-            )
+            );
         },
         LAYER_REFUSED,
         "a/a/a/a/a/",

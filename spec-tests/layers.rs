@@ -299,7 +299,7 @@ fn annotations_that_plywood_did_not_write_are_no_plan() {
     };
     let path = "dev.plywood.layer.paths";
     say_otherwise(&layout, |manifest| {
-        manifest["layers"][0]["annotations"][path] = "{}".into()
+        manifest["layers"][0]["annotations"][path] = "{}".into();
     });
     told("--previous oci:out:1 is of no use: layer 1 of the image says nothing that plywood wrote");
     say_otherwise(&layout, |manifest| {

@@ -286,11 +286,11 @@ fn on_a_full_disk() {
     let mut failed = 0;
     for (verb, before) in VERBS {
         let mount = |options| Mount::new(&["-t", "tmpfs", "-o", options, "none"], &disk);
-        let Some(_room) = mount("size=64m") else {
+        let Some(room) = mount("size=64m") else {
             return skipped("no right to mount");
         };
         let clean = stage.clean(verb, before);
-        drop(_room);
+        drop(room);
         let sizes = (0..400).step_by(if long() { 8 } else { 90 });
         let inodes = (14..30).step_by(if long() { 1 } else { 6 });
         let limits = sizes

@@ -193,6 +193,18 @@ fn make_directory(at: BorrowedFd<'_>, name: &Path, path: PathBuf) -> Result<bool
     }
 }
 
+/// The bytes of a small file; `None` for whatever else is there, such as a FIFO, which would block.
+pub(crate) fn read_small(path: &Path, limit: u64) -> Option<Vec<u8>> {
+    use std::io::Read as _;
+    let name = path.file_name()?.to_str()?;
+    let Found::File(file, _) = Folder::open(path.parent()?).ok()??.find(name).ok()? else {
+        return None;
+    };
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 <= limit).then_some(bytes)
+}
+
 /// An error of the operating system, with what was being done to what.
 pub(crate) fn refused(action: &'static str, path: PathBuf, errno: Errno) -> BlobError {
     failed(action, path, errno.into())

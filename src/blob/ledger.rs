@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::fs::Stat;
 
 use super::Digest;
-use super::folder::{Folder, Found};
+use super::folder::{Folder, Found, read_small};
 use super::temporary::{Kind, Temporary};
 
 /// More records than this are not kept.
@@ -158,13 +158,20 @@ fn boot() -> Option<String> {
 
 /// The records that still hold; those of earlier runs of the machine do not.
 fn read(path: &Path) -> Known {
-    let mut known = parse(&std::fs::read_to_string(path).unwrap_or_default());
+    let mut known = parse(&text(path));
     let boot = boot();
     known.retain(|_, record| match &record.since {
         Since::Flushed => true,
         Since::Boot(then) => Some(then) == boot.as_ref(),
     });
     known
+}
+
+/// What is recorded in a file; nothing if it is no text, too long, or no file.
+fn text(path: &Path) -> String {
+    const LONGEST: u64 = 64 << 20;
+    let bytes = read_small(path, LONGEST).unwrap_or_default();
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 fn write(path: &Path, text: &str) -> Result<(), super::BlobError> {

@@ -1,19 +1,22 @@
 //! One record: a small JSON file under its key, written whole or not at all.
 
-use std::fs;
 use std::io::Write;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::{CacheError, Key};
+use crate::blob::folder::read_small;
 use crate::blob::{Descriptor, DiffId, Digest};
 use crate::image::{canonical, parse_strict};
 use crate::layer::LayerBlob;
 
+/// No record is nearly as long.
+const LIMIT: u64 = 1 << 16;
+
 /// The layer of a record; `None` if it is missing, cut, foreign or says anything odd.
 pub(super) fn read(path: &Path, key: &Key) -> Option<LayerBlob> {
-    let bytes = fs::read(path).ok()?;
+    let bytes = read_small(path, LIMIT)?;
     let text = std::str::from_utf8(&bytes).ok()?;
     let (sum, body) = text.split_once('\n')?;
     // A record that was damaged in a digit would still parse.
@@ -64,7 +67,7 @@ pub(super) fn write(directory: &Path, key: &Key, blob: &LayerBlob) -> Result<(),
 
 /// The blob of a record, whichever key it is under.
 pub(super) fn blob_of(path: &Path) -> Option<Descriptor> {
-    let text = fs::read_to_string(path).ok()?;
+    let text = String::from_utf8(read_small(path, LIMIT)?).ok()?;
     let value = parse_strict(text.split_once('\n')?.1.as_bytes()).ok()?;
     let field = |name: &str| value.get(name).and_then(Value::as_str);
     Some(Descriptor {

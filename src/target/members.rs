@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tar::{Archive, EntryType};
@@ -43,7 +43,11 @@ impl Members {
     /// [`TargetError::NotAnArchive`] for what is compressed, cut short, ambiguous or no tar.
     pub(super) fn read(path: &Path) -> Result<Self, TargetError> {
         let reading = |source| failed("read", path.to_owned(), source);
-        let file = File::open(path).map_err(reading)?;
+        // A FIFO is to be refused, not waited for.
+        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let mut options = File::options();
+        let file = options.read(true).custom_flags(flags).open(path);
+        let file = file.map_err(reading)?;
         let metadata = file.metadata().map_err(reading)?;
         let mut members = Self {
             file,

@@ -5,7 +5,8 @@
 use std::collections::HashSet;
 
 use super::catalogue::Catalogue;
-use super::view::{Resolver, View, shorten};
+use super::resolve::Resolver;
+use super::view::{View, shorten};
 use super::{Claims, Ownership, Site};
 use crate::source::SourceError;
 use crate::tree::TreePath;

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 
 use super::catalogue::Catalogue;
 use super::control::{Stanza, stanzas};
-use super::view::{Resolver, View};
+use super::resolve::Resolver;
+use super::view::View;
 use super::{Claims, Ownership, Site};
 use crate::source::SourceError;
 use crate::tree::TreePath;

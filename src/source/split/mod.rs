@@ -17,6 +17,7 @@ mod dpkg;
 mod node;
 mod pip;
 mod python;
+mod resolve;
 mod rpm;
 mod version;
 mod view;

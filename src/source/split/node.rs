@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::Value;
 
 use super::catalogue::Catalogue;
-use super::view::{NONE, Resolver, Shape, View};
+use super::resolve::Resolver;
+use super::view::{NONE, Shape, View};
 use super::{Claims, Ownership, Site};
 use crate::source::SourceError;
 

@@ -4,7 +4,8 @@
 
 use super::catalogue::Catalogue;
 use super::python::{Metadata, joined, metadata, normalised, record};
-use super::view::{Resolver, View, shorten};
+use super::resolve::Resolver;
+use super::view::{View, shorten};
 use super::{Claims, Ownership, Site};
 use crate::source::SourceError;
 use crate::tree::TreePath;

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::catalogue::Catalogue;
-use super::view::{Resolver, Shape, View};
+use super::resolve::Resolver;
+use super::view::{Shape, View};
 use super::{Claims, Ownership, Site};
 use crate::source::SourceError;
 use crate::tree::TreePath;

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::view::{Resolver, View};
+use super::resolve::Resolver;
+use super::view::View;
 use super::{Kind, Owner};
 use crate::source::SourceError;
 use crate::tree::TreePath;

@@ -224,7 +224,7 @@ fn check_runtime(node: &Node, faults: &mut Faults) {
     if let Some(labels) = member("Labels", faults) {
         annotations::read_map(&labels, 74, faults);
     }
-    for name in ["User", "WorkingDir", "StopSignal"] {
+    for name in WORDS {
         if let Some(member) = member(name, faults)
             && let Some(text) = member.text(74, faults)
         {
@@ -238,16 +238,40 @@ fn check_runtime(node: &Node, faults: &mut Faults) {
     }
 }
 
+/// Members whose text has a form of its own.
+const WORDS: [&str; 3] = ["User", "WorkingDir", "StopSignal"];
+
 fn check_word(name: &str, text: &str, node: &Node, faults: &mut Faults) {
+    if let Some(fault) = word_fault(name, text) {
+        faults.field(74, &node.pointer, fault);
+    }
+}
+
+/// What is wrong with what a configuration to start from says, as far as an image of
+/// others would still be read with it: its JSON pointer, and why.
+pub(super) fn start_fault(document: &Map<String, Value>) -> Option<(String, String)> {
+    let config = document.get("config")?;
+    WORDS.iter().find_map(|name| {
+        let fault = word_fault(name, config.get(name)?.as_str()?)?;
+        Some((format!("/config/{name}"), fault))
+    })
+}
+
+fn word_fault(name: &str, text: &str) -> Option<String> {
     let windows = text.as_bytes().get(1) == Some(&b':');
     let fits = match name {
         "WorkingDir" => text.starts_with('/') || windows,
         "StopSignal" => super::spec::is_signal(text),
         _ => super::spec::user_fault(text).is_none(),
     };
-    if !text.is_empty() && !fits {
-        faults.field(74, &node.pointer, format!("`{text}` is not a valid {name}"));
+    if text.is_empty() || fits {
+        return None;
     }
+    let mut shown: String = text.chars().take(60).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    Some(format!("`{shown}` is not a valid {name}"))
 }
 
 fn check_env(node: &Node, faults: &mut Faults) {

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::config::start_fault;
 use super::node::kind_of;
 use super::{ImageError, parse_strict};
 
@@ -26,7 +27,7 @@ const HOST_ONLY: [&str; 10] = [
 /// follow from the layers, are dropped. `what` names the document in messages.
 ///
 /// # Errors
-/// [`ImageError::Json`], or [`ImageError::Wish`] for another shape.
+/// [`ImageError::Json`], or [`ImageError::Wish`] for another shape or what no image may say.
 pub fn read(what: &str, bytes: &[u8]) -> Result<Map<String, Value>, ImageError> {
     let value = parse_strict(bytes).map_err(|source| ImageError::Json {
         what: what.to_owned(),
@@ -56,7 +57,14 @@ pub fn read(what: &str, bytes: &[u8]) -> Result<Map<String, Value>, ImageError> 
     };
     map.remove("rootfs");
     map.remove("history");
-    Ok(map)
+    match start_fault(&map) {
+        Some((place, fault)) => Err(ImageError::wish(
+            "configuration",
+            what,
+            format!("cannot be used because of {place}: {fault}"),
+        )),
+        None => Ok(map),
+    }
 }
 
 /// A container configuration has capital members and none of an image's.
@@ -128,7 +136,9 @@ mod tests {
 
     #[test]
     fn refuses_others() {
-        for bad in ["[]", "[1]", "[{},{}]", "1", "", "{\"a\":1,\"a\":1}"] {
+        let bad_words = ["{\"User\":\"-1\"}", "{\"config\":{\"WorkingDir\":\"a\"}}"];
+        let shapes = ["[]", "[1]", "[{},{}]", "1", "", "{\"a\":1,\"a\":1}"];
+        for bad in shapes.into_iter().chain(bad_words) {
             assert!(read("c.json", bad.as_bytes()).is_err(), "{bad}");
         }
     }

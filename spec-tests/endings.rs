@@ -157,3 +157,25 @@ fn a_full_device_is_told() {
     let said = "error: could not write to standard output\ncaused by: No space left on device (os error 28)\n";
     assert!(String::from_utf8_lossy(&ended.stderr).ends_with(said));
 }
+
+#[test]
+fn a_lock_is_waited_for_with_a_message_and_not_for_ever() {
+    let tree = Tree::new().file("f", "x");
+    let case = Case::build(["-o", "oci:out", "-t", "app:1"]).arg(tree.path());
+    case.success();
+    let held = fs::File::open(case.at("out/blobs")).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let index = fs::read(case.at("out/index.json")).unwrap();
+    let words = ["tag", "out", "app:2", "--lock-timeout", "1"];
+    let tag = Case::new().args(words).cwd(case.at("."));
+    let start = Instant::now();
+    tag.run().code(1).stderr(
+        "waiting for another process to finish with out/blobs\n\
+         error: out/blobs is still in use by another process after 1 s\n\
+         hint: wait longer with --lock-timeout\n",
+    );
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    assert_eq!(fs::read(case.at("out/index.json")).unwrap(), index);
+    drop(held);
+    tag.run().code(0);
+}

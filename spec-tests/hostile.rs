@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use crate::kit::{Case, Ran, Tree};
+use serde_json::json;
+
+use crate::kit::{Case, Layout, Ran, Tree};
 
 fn plan(graph: impl AsRef<[u8]>) -> Ran {
     Case::new()
@@ -209,6 +211,13 @@ const CONFIGS: &[(&[&str], i32, &str)] = &[
     (&["-t", "a:.x"], 2, "tag"),
     (&["-t", ""], 2, "name"),
     (&["-t", "a@sha256:00"], 2, "digest"),
+    (&["-e", "A"], 2, "`A` is not of the form NAME=VALUE"),
+    (&["-e", "=x"], 2, "`=x` is not of the form NAME=VALUE"),
+    (&["--expose", "0"], 2, "port `0`"),
+    (&["--expose", "80/sctp"], 2, "port `80/sctp`"),
+    (&["--expose", "70000/udp"], 2, "port `70000/udp`"),
+    (&["--created", "yesterday"], 2, "`yesterday` is not a date"),
+    (&["--created", "2024-02-30T00:00:00Z"], 2, "is not a date"),
     (&["--config-json", "missing.json"], 1, "missing.json"),
     (&["--exclude", "[z-a]"], 2, "[z-a]"),
     (&["--env-file", "missing.env"], 1, "missing.env"),
@@ -228,12 +237,27 @@ fn configurations_are_refused_before_anything_is_written() {
     }
     let long = "x".repeat(100_000);
     let case = Case::build(["-o", "oci:out", "-u", &long]).arg(tree.path());
-    let ran = case.run().code(2);
-    assert!(
-        ran.stderr.len() < 1000,
-        "a message of {} bytes",
-        ran.stderr.len()
-    );
+    short(case.run().code(2));
+    // No argument may be so long, a document may.
+    let user = format!("{{\"config\": {{\"User\": \"{}\"}}}}", "x".repeat(1 << 20));
+    let case = Case::build(["-o", "oci:out", "--config-json", "-"]);
+    let ran = case.arg(tree.path()).stdin(user).run();
+    short(ran.code(3).stderr_has("/config/User"));
+}
+
+fn short(ran: Ran) {
+    let told = ran.stderr.len();
+    assert!(told < 1000, "a message of {told} bytes");
+}
+
+#[test]
+fn of_a_variable_given_twice_the_last_counts() {
+    let tree = Tree::new().file("f", "x");
+    let case = Case::build(["-o", "oci:out", "-e", "A=1", "-e", "B=0", "-e", "A=2"]);
+    let case = case.arg(tree.path());
+    case.success();
+    let config = Layout(case.at("out")).config();
+    assert_eq!(config["config"]["Env"], json!(["A=2", "B=0"]));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! A race is made certain: the tree is changed right after it was listed, before any
 //! byte of it is read.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +13,8 @@ use plywood::blob::MemoryStore;
 use plywood::layer::{Codec, LayerBlob, LayerError, LayerJob, Silent, build_layers};
 use plywood::tree::{Exclude, Flavour, ListRequest, Opener, Parents, Policy, TreePath, list};
 
-use crate::kit::{Case, Tree, long, skipped};
+use crate::crash::Mount;
+use crate::kit::{Case, Layout, Tree, long, skipped};
 
 /// Makes a layer of a tree that is changed between listing and reading.
 fn layer(
@@ -257,4 +258,42 @@ fn a_huge_file_needs_little_memory() {
     for codec in ["none", "zstd:1"] {
         assert!(build_within(256 << 10, tree.path(), codec), "{codec}");
     }
+}
+
+#[test]
+fn a_million_files_in_one_directory_need_little_memory() {
+    let count = if long() { 1_000_000 } else { 20_000 };
+    let tree = Tree::new();
+    for number in 0..count {
+        File::create(tree.at(format!("file-number-{number:07}"))).unwrap();
+    }
+    // Address space, of which threads and allocator take most without using it.
+    for codec in ["none", "zstd:1"] {
+        assert!(build_within(512 << 10, tree.path(), codec), "{codec}");
+    }
+}
+
+#[test]
+fn a_worker_that_panics_fails_the_build() {
+    let tree = sample();
+    let failed = layer(&tree, Flavour::Plain, || panic!("of set purpose")).unwrap_err();
+    assert!(matches!(failed, LayerError::Panicked { .. }), "{failed}");
+    assert_eq!(
+        failed.to_string(),
+        "a worker panicked while it made layer 0: of set purpose"
+    );
+}
+
+#[test]
+fn what_is_mounted_inside_a_source_is_a_part_of_it() {
+    let tree = Tree::new().file("beside", "x");
+    let Some(_mounted) = Mount::new(&["-t", "tmpfs", "none"], &tree.at("inside")) else {
+        return skipped("no right to mount");
+    };
+    fs::write(tree.at("inside/file"), "mounted").unwrap();
+    let case = Case::build(["-o", "oci:out"]).arg(tree.path());
+    case.success();
+    let layer = Layout(case.at("out")).only_layer();
+    let paths: Vec<_> = layer.iter().map(|entry| entry.path.clone()).collect();
+    assert_eq!(paths, [&b"beside"[..], b"inside/", b"inside/file"]);
 }

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::kit::skipped;
 
-const CALLS: [&str; 8] = [
-    "openat", "mkdirat", "flock", "write", "fsync", "linkat", "renameat", "read",
+const CALLS: [&str; 10] = [
+    "openat", "openat2", "mkdirat", "flock", "write", "fsync", "linkat", "renameat", "read",
+    "preadv2",
 ];
 
 #[test]
@@ -26,10 +27,12 @@ fn at_the_nth_call() {
     };
     for error in errors {
         let mut runs = 0;
-        for call in CALLS {
+        // The second time each call meets the other start.
+        let calls = CALLS.iter().flat_map(|call| [(0, *call), (1, *call)]);
+        for (turn, call) in calls.filter(|(turn, _)| *turn == 0 || long()) {
             let mut number = 1;
             loop {
-                let start = if number % 2 == 0 {
+                let start = if (number + turn) % 2 == 0 {
                     Start::Nothing
                 } else {
                     Start::Old

@@ -1,5 +1,7 @@
 //! A plain directory or file.
 
+use std::fs::Metadata;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Closure, Component, Content, Mount, Source, SourceError};
@@ -18,7 +20,7 @@ pub struct DirSource {
 
 impl Source for DirSource {
     fn load(&self) -> Result<Closure, SourceError> {
-        let metadata = std::fs::metadata(&self.host).map_err(|source| SourceError::Read {
+        let metadata = metadata(&self.host).map_err(|source| SourceError::Read {
             path: self.host.clone(),
             source,
         })?;
@@ -104,6 +106,16 @@ impl DirSource {
             host: self.host.clone(),
             dest: dest.to_owned(),
             reason,
+        }
+    }
+}
+
+/// Looks at what is there; a signal on a network file system may interrupt that.
+fn metadata(path: &Path) -> io::Result<Metadata> {
+    loop {
+        match std::fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
         }
     }
 }

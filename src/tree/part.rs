@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::root::Root;
+use super::root::{Root, retry_std};
 use super::{Facts, Mtime, Seen, TreeError, TreePath};
 
 /// A file or directory of the source disk that lands at `dest` in the image.
@@ -59,11 +59,13 @@ impl Opener {
     ) -> Result<Part, TreeError> {
         let fail = |source| TreeError::io("open", host, source);
         let host = match flavour {
-            Flavour::Plain => std::fs::canonicalize(host).map_err(fail)?,
+            Flavour::Plain => retry_std(|| std::fs::canonicalize(host)).map_err(fail)?,
             Flavour::Store => host.to_owned(),
         };
-        let whole =
-            flavour == Flavour::Plain && std::fs::symlink_metadata(&host).map_err(fail)?.is_dir();
+        let whole = flavour == Flavour::Plain
+            && retry_std(|| std::fs::symlink_metadata(&host))
+                .map_err(fail)?
+                .is_dir();
         let (dir, base) = if whole {
             (host.clone(), Vec::new())
         } else {
@@ -122,8 +124,8 @@ impl Part {
     /// [`TreeError::Io`] if it cannot be examined.
     pub fn facts(&self) -> Result<Facts, TreeError> {
         let host = self.host_of(self.dest.as_bytes());
-        let found =
-            std::fs::symlink_metadata(&host).map_err(|e| TreeError::io("examine", &host, e))?;
+        let found = retry_std(|| std::fs::symlink_metadata(&host));
+        let found = found.map_err(|e| TreeError::io("examine", &host, e))?;
         let nanos = |nanos: i64| u32::try_from(nanos).unwrap_or(0);
         let modified = Mtime {
             secs: found.mtime(),

@@ -14,7 +14,7 @@ use super::TreeError;
 use super::listing::Listing;
 use super::node::{Node, Tag};
 use super::part::{Flavour, Part};
-use super::root::open_child;
+use super::root::{open_child, retry_std};
 
 /// Reads files of one [`Listing`], quickest in the order of the archive.
 #[derive(Debug)]
@@ -76,9 +76,8 @@ impl<'l> Reader<'l> {
                 _ if e.raw_os_error() == Some(29) => changed("it is not a regular file any more"),
                 _ => TreeError::io("read", &host(), e),
             })?;
-        let now = file
-            .metadata()
-            .map_err(|e| TreeError::io("examine", &host(), e))?;
+        let now =
+            retry_std(|| file.metadata()).map_err(|e| TreeError::io("examine", &host(), e))?;
         difference(&now, node, part).map_or(Ok(()), |what| Err(changed(what)))
     }
 

@@ -10,7 +10,7 @@ use super::folder::failed;
 use super::ledger::Stamp;
 use super::temporary::{Temporary, through_proc};
 use super::verify::Verifying;
-use super::{BlobError, BlobStore as _, Descriptor, SyncMode, unreadable};
+use super::{BlobError, BlobStore as _, Descriptor, unreadable};
 
 /// Whether the bytes of a file that is adopted are known to be right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl DirStore {
         if rustix::fs::linkat(CWD, name, home.fd(), wanted.digest.hex(), follow).is_err() {
             return Ok(false);
         }
-        if self.writes == Some(SyncMode::Full) {
+        if self.flushes() {
             file.sync_all().map_err(|e| failed("flush", path, e))?;
         }
         Ok(true)

@@ -119,7 +119,7 @@ impl DirStore {
     /// # Errors
     /// [`BlobError::Io`].
     pub fn flush(&self) -> Result<(), BlobError> {
-        if self.writes != Some(SyncMode::Full) {
+        if !self.flushes() {
             return Ok(());
         }
         for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
@@ -139,9 +139,9 @@ impl DirStore {
             return;
         }
         // A file that is not on stable storage may come back from a power cut as anything.
-        let known = match self.writes {
-            Some(SyncMode::Full) => Knowledge::Flushed,
-            _ => Knowledge::Written,
+        let known = match self.flushes() {
+            true => Knowledge::Flushed,
+            false => Knowledge::Written,
         };
         let Some(now) = self.clock() else { return };
         for (digest, stamp) in fresh {
@@ -186,7 +186,7 @@ impl DirStore {
         if self.is_sound_or_damaged(descriptor) {
             return Ok(());
         }
-        if self.writes == Some(SyncMode::Full) {
+        if self.flushes() {
             temporary.sync()?;
         }
         if !temporary.publish(home, digest.hex())? {
@@ -220,7 +220,7 @@ impl DirStore {
             return Ok(true);
         }
         let known = self.ledger.knows(digest, stamp);
-        if known == Some(Knowledge::Written) && self.writes == Some(SyncMode::Full) {
+        if known == Some(Knowledge::Written) && self.flushes() {
             self.flush_blob(file, digest)?;
             self.note(digest, *stamp);
         }
@@ -317,7 +317,7 @@ impl BlobStore for DirStore {
             Err(BlobError::Damaged { .. }) => return Ok(false),
             result => result?,
         }
-        if self.writes == Some(SyncMode::Full) {
+        if self.flushes() {
             // Whoever wrote it may not have cared.
             self.flush_blob(&file, &descriptor.digest)?;
         }

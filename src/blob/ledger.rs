@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::fs::Stat;
 
@@ -59,6 +59,8 @@ impl Stamp {
 pub struct Ledger {
     path: Option<PathBuf>,
     known: Mutex<Known>,
+    /// What tells this run of the machine from others, once that was asked for.
+    boot: OnceLock<Option<String>>,
 }
 
 /// By device and inode.
@@ -96,6 +98,7 @@ impl Ledger {
         Self {
             path: Some(path.to_owned()),
             known: Mutex::new(read(path)),
+            boot: OnceLock::new(),
         }
     }
 
@@ -131,7 +134,7 @@ impl Ledger {
     pub(crate) fn record(&self, digest: &Digest, stamp: Stamp, known: Knowledge) {
         let flushed = self.knows(digest, &stamp) == Some(Knowledge::Flushed);
         let since = match known {
-            Knowledge::Written if !flushed => boot().map(Since::Boot),
+            Knowledge::Written if !flushed => self.boot.get_or_init(boot).clone().map(Since::Boot),
             _ => Some(Since::Flushed),
         };
         let digest = digest.clone();
@@ -295,6 +298,7 @@ mod tests {
             ..stamp(3)
         }));
     }
+
     #[test]
     fn believes_what_was_not_flushed_until_the_machine_is_started_again() {
         let dir = tempfile::tempdir().unwrap();

@@ -264,7 +264,8 @@ pub struct ImageArgs {
     ///
     /// `popularity` gives the paths that most others lead to a layer each, as dockerTools.buildLayeredImage of
     /// nixpkgs does; `size` the largest ones; `balanced` the largest ones too, and the others share layers by their
-    /// names, so that one more touches few, and files of no package stay apart; `auto` is what nixpkgs does today. Without a version (`size@1`), the newest.
+    /// names, so that one more touches few, and files of no package stay apart; `auto` is what nixpkgs does today.
+    /// Without a version (`size@1`), the newest.
     #[arg(long, value_name = "NAME", help_heading = "Layers")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,

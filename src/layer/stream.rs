@@ -24,12 +24,11 @@ impl TarStream {
     pub(super) fn new(listing: Listing) -> Self {
         let mut starts = Vec::with_capacity(listing.len().div_ceil(STRIDE));
         let mut at = 0;
-        for index in 0..listing.len() {
-            if index % STRIDE == 0 {
-                starts.push(at);
+        for place in places(&listing, 0, 0) {
+            if place.index % STRIDE == 0 {
+                starts.push(place.at);
             }
-            let content = listing.content_size(index);
-            at += tar::header(&listing.entry(index)).len() as u64 + content + tar::padding(content);
+            at = place.after();
         }
         Self {
             listing,
@@ -50,28 +49,22 @@ impl TarStream {
     /// Asks for the content of files that `fill` will want for a run of bytes.
     pub(super) fn announce(&self, run: Range<u64>) {
         let mut reader = self.listing.reader();
-        let (first, mut at) = self.before(run.start);
-        for index in first..self.listing.len() {
-            if at >= run.end {
-                break;
-            }
-            let content = self.listing.content_size(index);
-            let body = at + tar::header(&self.listing.entry(index)).len() as u64;
-            let end = body + content;
+        let within = |place: &Place| place.at < run.end;
+        for place in self.places_from(run.start).take_while(within) {
+            let (body, end) = (place.body(), place.body() + place.content);
             let (from, to) = (body.max(run.start), end.min(run.end));
             if from < to {
-                reader.announce(index, from - body, to - from);
+                reader.announce(place.index, from - body, to - from);
             }
-            at = end + tar::padding(content);
         }
     }
 
-    /// An entry whose header starts at an offset or shortly before, and where it does.
-    fn before(&self, offset: u64) -> (usize, u64) {
+    /// The entries from one on whose header starts at an offset or shortly before.
+    fn places_from(&self, offset: u64) -> impl Iterator<Item = Place> {
         let known = self.starts.partition_point(|&s| s <= offset);
         let known = known.saturating_sub(1);
         let at = self.starts.get(known).copied().unwrap_or(0);
-        (known * STRIDE, at)
+        places(&self.listing, known * STRIDE, at)
     }
 
     /// Fills `buffer` with the bytes from `start` on; true if a disk had to be waited for.
@@ -81,24 +74,53 @@ impl TarStream {
             rest: buffer,
         };
         let mut reader = self.listing.reader();
-        let (first, mut at) = self.before(start);
-        for index in first..self.listing.len() {
+        for place in self.places_from(start) {
             if cursor.rest.is_empty() {
                 return Ok(reader.waited());
             }
-            let header = tar::header(&self.listing.entry(index));
-            let content = self.listing.content_size(index);
-            cursor.copy(at, &header);
-            let body = at + header.len() as u64;
+            cursor.copy(place.at, &place.header);
+            let (body, content) = (place.body(), place.content);
             cursor.with(body, content, |offset, room| {
-                reader.read(index, offset, room)
+                reader.read(place.index, offset, room)
             })?;
-            at = body + content + tar::padding(content);
             cursor.zeros(body + content, tar::padding(content));
         }
         cursor.zeros(self.size - tar::END as u64, tar::END as u64);
         Ok(reader.waited())
     }
+}
+
+/// Where an entry stands in the tar.
+struct Place {
+    index: usize,
+    at: u64,
+    header: Vec<u8>,
+    /// In bytes, without padding.
+    content: u64,
+}
+
+impl Place {
+    fn body(&self) -> u64 {
+        self.at + self.header.len() as u64
+    }
+
+    fn after(&self) -> u64 {
+        self.body() + self.content + tar::padding(self.content)
+    }
+}
+
+/// The entries from one on, whose header starts at an offset.
+fn places(listing: &Listing, first: usize, at: u64) -> impl Iterator<Item = Place> {
+    (first..listing.len()).scan(at, |at, index| {
+        let place = Place {
+            index,
+            at: *at,
+            header: tar::header(&listing.entry(index)),
+            content: listing.content_size(index),
+        };
+        *at = place.after();
+        Some(place)
+    })
 }
 
 /// The part of a piece that is still to be filled.

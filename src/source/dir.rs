@@ -1,11 +1,10 @@
 //! A plain directory or file.
 
-use std::fs::Metadata;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Closure, Component, Content, Mount, Source, SourceError};
 use crate::graph::{Graph, NodeSpec};
+use crate::tree::retry_std;
 
 /// A directory whose content lands at a place in the image, or a single file.
 #[derive(Clone, Debug)]
@@ -20,10 +19,11 @@ pub struct DirSource {
 
 impl Source for DirSource {
     fn load(&self) -> Result<Closure, SourceError> {
-        let metadata = metadata(&self.host).map_err(|source| SourceError::Read {
-            path: self.host.clone(),
-            source,
-        })?;
+        let metadata =
+            retry_std(|| std::fs::metadata(&self.host)).map_err(|source| SourceError::Read {
+                path: self.host.clone(),
+                source,
+            })?;
         let path = if metadata.is_dir() {
             self.place_of_directory()
         } else {
@@ -106,16 +106,6 @@ impl DirSource {
             host: self.host.clone(),
             dest: dest.to_owned(),
             reason,
-        }
-    }
-}
-
-/// Looks at what is there; a signal on a network file system may interrupt that.
-fn metadata(path: &Path) -> io::Result<Metadata> {
-    loop {
-        match std::fs::metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
         }
     }
 }

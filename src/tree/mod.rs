@@ -30,6 +30,7 @@ pub use parents::Parents;
 pub use part::{Flavour, Opener, Part};
 pub use path::{PATH_LIMIT, PathFault, TreePath};
 pub use reader::Reader;
+pub(crate) use root::retry_std;
 pub use seen::Seen;
 
 use std::io;

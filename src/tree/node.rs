@@ -33,6 +33,12 @@ impl Span {
         u64::from(self.at) << 16 | u64::from(self.len)
     }
 
+    /// The piece of `bytes` that it is about.
+    pub(super) fn of(self, bytes: &[u8]) -> &[u8] {
+        let from = self.at as usize;
+        &bytes[from..from + usize::from(self.len)]
+    }
+
     pub(super) fn unpack(data: u64) -> Self {
         Self {
             at: (data >> 16) as u32,
@@ -131,8 +137,7 @@ impl Dir {
     }
 
     pub(super) fn text(&self, span: Span) -> &[u8] {
-        let from = span.at as usize;
-        &self.names[from..from + usize::from(span.len)]
+        span.of(&self.names)
     }
 
     pub(super) fn store(&mut self, text: &[u8]) -> Span {

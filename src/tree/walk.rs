@@ -286,7 +286,7 @@ impl Names {
             }
         }
         let Self { bytes, spans } = &mut names;
-        spans.sort_unstable_by(|a, b| span(bytes, *a).cmp(span(bytes, *b)));
+        spans.sort_unstable_by(|a, b| a.of(bytes).cmp(b.of(bytes)));
         Ok(names)
     }
 
@@ -299,13 +299,8 @@ impl Names {
     }
 
     fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.spans.iter().map(|s| span(&self.bytes, *s))
+        self.spans.iter().map(|span| span.of(&self.bytes))
     }
-}
-
-fn span(bytes: &[u8], span: Span) -> &[u8] {
-    let from = span.at as usize;
-    &bytes[from..from + usize::from(span.len)]
 }
 
 fn refused(path: &Path, why: PathFault) -> TreeError {

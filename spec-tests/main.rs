@@ -34,6 +34,7 @@ mod properties;
 mod races;
 mod readers;
 mod readme;
+mod rebuild;
 mod replays;
 mod rooms;
 mod shown;

@@ -35,6 +35,7 @@ fn layer(
             parents: &parents,
             yielding: false,
             threads: 2,
+            memory: None,
         });
         change.take().unwrap()();
         listing

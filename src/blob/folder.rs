@@ -193,13 +193,19 @@ fn make_directory(at: BorrowedFd<'_>, name: &Path, path: PathBuf) -> Result<bool
     }
 }
 
-/// The bytes of a small file; `None` for whatever else is there, such as a FIFO, which would block.
+/// Opens a file; `None` for whatever else is there, such as a FIFO, which would block.
+pub(crate) fn open_regular(path: &Path) -> Option<File> {
+    let name = path.file_name()?.to_str()?;
+    match Folder::open(path.parent()?).ok()??.find(name).ok()? {
+        Found::File(file, _) => Some(file),
+        _ => None,
+    }
+}
+
+/// The bytes of a small file; `None` for whatever else is there.
 pub(crate) fn read_small(path: &Path, limit: u64) -> Option<Vec<u8>> {
     use std::io::Read as _;
-    let name = path.file_name()?.to_str()?;
-    let Found::File(file, _) = Folder::open(path.parent()?).ok()??.find(name).ok()? else {
-        return None;
-    };
+    let file = open_regular(path)?;
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).ok()?;
     (bytes.len() as u64 <= limit).then_some(bytes)

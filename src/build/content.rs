@@ -4,19 +4,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::base::Ground;
-use super::recall::Ingredient;
+use super::recall::{Ingredient, Known};
 use super::resolve::Resolver;
 use super::{BuildError, BuildRequest};
 use crate::Error;
 use crate::source::{Closure, Component, Content, Mount, Picked};
 use crate::tree::{
-    Entry, Exclude, Flavour, Kind, ListRequest, Listing, Opener, Parents, Part, Policy,
-    SymlinkJoin, TreeError, TreePath, XattrRule, list, symlink_join,
+    Entry, Exclude, Flavour, Kind, ListRequest, Listing, Memory, Opener, Parents, Part,
+    SymlinkJoin, TreeError, TreePath, list, symlink_join,
 };
 
 /// The opened trees of an image.
 pub(super) struct Trees<'r> {
     pub(super) request: &'r BuildRequest,
+    memory: Option<&'r dyn Memory>,
     exclude: Exclude,
     /// By component path.
     pub(super) parts: BTreeMap<String, Vec<Ingredient>>,
@@ -35,6 +36,7 @@ impl<'r> Trees<'r> {
         request: &'r BuildRequest,
         closure: &Closure,
         ground: Option<Ground>,
+        memory: Option<&'r dyn Memory>,
     ) -> Result<Self, Error> {
         check_present(closure)?;
         let place = |part: Part| match &ground {
@@ -54,7 +56,7 @@ impl<'r> Trees<'r> {
             }
             let ingredient = |part| Ingredient {
                 path: component.path.clone(),
-                hash: component.hash.clone(),
+                known: known(component),
                 part,
             };
             let placed: Vec<_> = placed.into_iter().map(ingredient).collect();
@@ -88,6 +90,7 @@ impl<'r> Trees<'r> {
             ground,
             removed,
             request,
+            memory,
             exclude,
             parts,
             stores,
@@ -130,25 +133,6 @@ impl<'r> Trees<'r> {
         Ok(())
     }
 
-    /// What trees look like from outside, without their extended attributes.
-    ///
-    /// What cannot be listed fails when the layer is made, with a better message.
-    pub(super) fn glance(&self, parts: Vec<Part>) -> Option<Listing> {
-        let policy = Policy {
-            xattrs: XattrRule::None,
-            ..self.request.policy
-        };
-        let listing = list(ListRequest {
-            policy: &policy,
-            ..self.ask(parts, Vec::new(), false)
-        });
-        let listing = listing.ok()?;
-        match &self.ground {
-            Some(ground) => ground.check(&listing).ok().map(|()| listing),
-            None => Some(listing),
-        }
-    }
-
     fn ask(&self, parts: Vec<Part>, made: Vec<Entry>, yielding: bool) -> ListRequest<'_> {
         ListRequest {
             parts,
@@ -158,6 +142,7 @@ impl<'r> Trees<'r> {
             parents: &self.parents,
             yielding,
             threads: self.request.jobs,
+            memory: self.memory,
         }
     }
 
@@ -290,7 +275,7 @@ fn open(opener: &mut Opener, plain: &mut Plain, component: &Component) -> Result
             let open = |mount| plain.open(opener, mount);
             mounts.iter().map(open).collect::<Result<_, Error>>()?
         }
-        Content::Members { picked } => {
+        Content::Members { picked, .. } => {
             let mut parts = Vec::new();
             for Picked { mount, seen } in picked {
                 let part = plain.open(opener, mount)?;
@@ -301,6 +286,15 @@ fn open(opener: &mut Opener, plain: &mut Plain, component: &Component) -> Result
             parts
         }
     })
+}
+
+/// How the files of a component are told from others without a look at them.
+fn known(component: &Component) -> Known {
+    match (&component.content, &component.hash) {
+        (Content::Members { identity, .. }, _) => identity.map_or(Known::Not, Known::Seen),
+        (Content::Store { .. }, Some(hash)) => Known::Hashed(hash.clone()),
+        _ => Known::Not,
+    }
 }
 
 /// In their order a path stands right before what lies inside it.
@@ -358,7 +352,7 @@ fn hosts_of(component: &Component) -> Vec<(&Path, &str)> {
     match &component.content {
         Content::Store { host } => vec![(host.as_path(), component.path.as_str())],
         Content::Trees { mounts } => mounts.iter().map(place).collect(),
-        Content::Members { picked } => picked.iter().map(|p| place(&p.mount)).collect(),
+        Content::Members { picked, .. } => picked.iter().map(|p| place(&p.mount)).collect(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{BuildError, BuildRequest, Output, OutputForm, content};
 use crate::Error;
 use crate::blob::{BlobStore, DirStore, Ledger, SpoolStore};
-use crate::cache::Cache;
+use crate::cache::{Cache, TreeMemory};
 use crate::image::{Annotations, ImageName, IndexEntry, annotations};
 use crate::layer::Progress;
 use crate::layout::{Layout, WriteOptions};
@@ -61,10 +61,10 @@ impl Delivery {
     }
 
     /// Remembers what was learnt about blobs, and keeps the cache within its size.
-    pub(super) fn close(mut self, request: &BuildRequest) {
+    pub(super) fn close(mut self, request: &BuildRequest, trees: Option<&TreeMemory>) {
         self.layouts.clear();
         let Some(cache) = &mut self.cache else { return };
-        cache.close();
+        cache.close(trees);
         if let Err(error) = cache.tidy(request.cache_size) {
             tracing::debug!(%error, "the cache was not pruned");
         }

@@ -8,7 +8,7 @@ use super::{BuildRequest, Input};
 use crate::Error;
 use crate::image::ConfigSpec;
 use crate::source::{Closure, Source, SplitRequest, split};
-use crate::tree::Exclude;
+use crate::tree::{Exclude, Memory};
 
 /// Loads all inputs and keeps the closure of the roots.
 ///
@@ -17,7 +17,10 @@ use crate::tree::Exclude;
 ///
 /// Plain directories are split by the package databases in them; beside the closure come
 /// warnings about what was passed over.
-pub(super) fn closure(request: &BuildRequest) -> Result<(Closure, Vec<String>), Error> {
+pub(super) fn closure(
+    request: &BuildRequest,
+    memory: Option<&dyn Memory>,
+) -> Result<(Closure, Vec<String>), Error> {
     let texts = texts(&request.config);
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let mut roots: BTreeSet<String> = request.contents.iter().cloned().collect();
@@ -39,6 +42,7 @@ pub(super) fn closure(request: &BuildRequest) -> Result<(Closure, Vec<String>), 
         policy: &request.policy,
         threads: request.jobs,
         temporary: &request.temporary,
+        memory,
     };
     Ok(split(closure, &by)?)
 }

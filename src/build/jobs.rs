@@ -1,7 +1,7 @@
 //! Plan → one job a layer: how it is found among those made before, and how listed.
 
 use super::content::Trees;
-use super::recall::{Ingredient, Recall};
+use super::recall::{Ingredient, Known, Recall};
 use crate::cache::Key;
 use crate::layer::{LayerBlob, LayerJob, LayerSource};
 use crate::plan::{LayerKind, LayerPlan, PlanLayer};
@@ -66,34 +66,31 @@ impl<'t> Piled<'t> {
         self.from.iter().map(|from| from.part.clone()).collect()
     }
 
-    /// The key of a layer of immutable paths only.
-    fn hashed(&self) -> Option<Key> {
-        // What a base has in a store path's place decides its bytes as well.
-        let ground = self.trees.ground.as_ref();
-        let apart = |from: &Ingredient| ground.is_none_or(|ground| !ground.knows(&from.part.dest));
-        if !self.recall.is_on() || !self.from.iter().all(apart) {
+    /// The key of a layer of which nothing has to be looked at.
+    fn of_known(&self) -> Option<Key> {
+        if !self.recall.is_on() || !self.from.iter().all(|from| self.is_apart(from)) {
             return None;
         }
-        let key = self
-            .recall
-            .of_hashed("store", &self.from, &self.trees.parents)?;
-        Some(key.finish())
+        let parents = &self.trees.parents;
+        Some(self.recall.of_known("store", &self.from, parents)?.finish())
+    }
+
+    /// Whether what a base has in a tree's place, which decides its bytes as well, is nothing.
+    fn is_apart(&self, from: &Ingredient) -> bool {
+        let Some(ground) = &self.trees.ground else {
+            return true;
+        };
+        matches!(from.known, Known::Hashed(_)) && !ground.knows(&from.part.dest)
     }
 
     fn looked_at(&mut self) -> Option<LayerBlob> {
-        let parts = self.parts();
-        // What was seen before is as good for making the layer, and given only once.
-        let seen = parts.iter().all(Part::is_seen);
-        let listing = match seen {
-            true => self.trees.list(parts, Vec::new(), false).ok()?,
-            false => self.trees.glance(parts)?,
-        };
-        let key = self.recall.of_listing(&listing);
-        let found = self.recall.find(key.as_ref());
+        let listing = self.trees.list(self.parts(), Vec::new(), false).ok()?;
+        self.key = self.recall.of_listing(&listing);
+        let found = self.recall.find(self.key.as_ref());
         match &found {
             Some(_) => self.recall.warn(&listing),
-            None if seen => (self.key, self.listing) = (key, Some(listing)),
-            None => {}
+            // Good for making the layer, too.
+            None => self.listing = Some(listing),
         }
         found
     }
@@ -101,7 +98,7 @@ impl<'t> Piled<'t> {
 
 impl LayerSource for Piled<'_> {
     fn known(&mut self) -> Option<LayerBlob> {
-        self.key = self.hashed();
+        self.key = self.of_known();
         match &self.key {
             Some(key) => self.recall.find(Some(key)),
             None if self.recall.may_know() => self.looked_at(),
@@ -149,8 +146,9 @@ impl<'t> Last<'t> {
         let contents = self.trees.request.contents.iter();
         let from = contents.filter_map(|path| self.trees.parts.get(path));
         let from: Vec<Ingredient> = from.flatten().cloned().collect();
-        let mut key = self.recall.of_hashed("join", &from, &self.trees.parents)?;
-        let top = self.trees.glance(self.trees.top.clone())?;
+        let mut key = self.recall.of_known("join", &from, &self.trees.parents)?;
+        let top = self.trees.top.clone();
+        let top = self.trees.list(top, Vec::new(), false).ok()?;
         self.recall.add_listing(&mut key, &top)?;
         Some((key.finish(), top))
     }
@@ -159,7 +157,7 @@ impl<'t> Last<'t> {
 impl LayerSource for Last<'_> {
     fn known(&mut self) -> Option<LayerBlob> {
         let mut below = self.trees.parts.values().flatten();
-        let plain = below.any(|ingredient| ingredient.hash.is_none());
+        let plain = below.any(|from| !matches!(from.known, Known::Hashed(_)));
         if plain || self.trees.ground.is_some() || !self.recall.is_on() {
             return None;
         }

@@ -20,6 +20,7 @@ pub use request::{BillFormat, BuildRequest, Input, Output, OutputForm};
 
 use crate::Error;
 use crate::blob::Digest;
+use crate::cache::TreeMemory;
 use crate::image::{
     self, Annotations, Image, ImageLayer, Index, IndexEntry, Platform, annotations, assemble,
     rehearse,
@@ -28,6 +29,7 @@ use crate::layer::{LayerBlob, Progress, build_layers};
 use crate::layout::Layout;
 use crate::plan::{LayerKind, LayerPlan, Limits, PlanError, Strategy};
 use crate::source::{Closure, Content};
+use crate::tree::Memory;
 
 use base::{Base, Rules};
 use content::Trees;
@@ -51,7 +53,14 @@ pub struct Planned {
 /// [`Error`] of whichever room failed.
 pub fn plan(request: &BuildRequest) -> Result<Planned, Error> {
     let base = open_base(request)?;
-    plan_on(request, base.as_ref())
+    plan_on(request, base.as_ref(), None)
+}
+
+/// What earlier builds found in trees. Without a place for it, they are looked at anew.
+fn remember(request: &BuildRequest) -> Option<TreeMemory> {
+    let opened = TreeMemory::open(request.cache.as_ref()?, &request.temporary);
+    let told = opened.inspect_err(|error| tracing::debug!(%error, "trees are not remembered"));
+    told.ok()
 }
 
 fn open_base(request: &BuildRequest) -> Result<Option<Base>, BuildError> {
@@ -66,11 +75,15 @@ fn open_base(request: &BuildRequest) -> Result<Option<Base>, BuildError> {
     }
 }
 
-fn plan_on(request: &BuildRequest, base: Option<&Base>) -> Result<Planned, Error> {
+fn plan_on(
+    request: &BuildRequest,
+    base: Option<&Base>,
+    memory: Option<&dyn Memory>,
+) -> Result<Planned, Error> {
     let image = base.map(|base| &base.image);
     rehearse(&request.config, image, &request.annotations)?;
     let strategy = strategy(request)?;
-    let (closure, mut warnings) = gather::closure(request)?;
+    let (closure, mut warnings) = gather::closure(request, memory)?;
     let store = closure
         .components
         .iter()
@@ -113,13 +126,15 @@ fn strategy(request: &BuildRequest) -> Result<Strategy, PlanError> {
 /// [`Error`] of whichever room failed; nothing is named in any output then, but
 /// outputs before the one that failed are complete.
 pub fn build(request: &BuildRequest, progress: &dyn Progress) -> Result<Outcome, Error> {
-    let ready = Ready::new(request, progress)?;
+    let memory = remember(request);
+    let memory = memory.as_ref();
+    let ready = Ready::new(request, memory, progress)?;
     let delivery = Delivery::open(request, progress)?;
     let made = ready.make(&delivery, progress)?;
     let attached = attach::all(request, &made.image, &ready.closure, delivery.store())?;
     let entry = made.image.entry(Annotations::new());
     delivery.send(request, &entry, &attached)?;
-    delivery.close(request);
+    delivery.close(request, memory);
     Ok(outcome::of(request, &ready.plan, &made, &attached))
 }
 
@@ -136,7 +151,9 @@ pub fn build_platforms(
         return Err(BuildError::NoOutput.into());
     };
     check_platforms(requests)?;
-    let ready = requests.iter().map(|request| Ready::new(request, progress));
+    let memory = remember(first);
+    let memory = memory.as_ref();
+    let ready = { requests.iter() }.map(|request| Ready::new(request, memory, progress));
     let ready: Vec<Ready> = ready.collect::<Result<_, Error>>()?;
     let delivery = Delivery::open(first, progress)?;
     let (mut entries, mut outcomes, mut attached) = (Vec::new(), Vec::new(), Vec::new());
@@ -151,7 +168,7 @@ pub fn build_platforms(
     image::write(delivery.store(), &index)?;
     let entry = IndexEntry::from(index.descriptor.clone());
     delivery.send(first, &entry, &attached)?;
-    delivery.close(first);
+    delivery.close(first, memory);
     Ok((index.descriptor.digest, outcomes))
 }
 
@@ -194,7 +211,12 @@ struct Made {
 }
 
 impl<'r> Ready<'r> {
-    fn new(request: &'r BuildRequest, progress: &dyn Progress) -> Result<Self, Error> {
+    fn new(
+        request: &'r BuildRequest,
+        memory: Option<&'r TreeMemory>,
+        progress: &dyn Progress,
+    ) -> Result<Self, Error> {
+        let memory = memory.map(|memory| memory as &dyn Memory);
         // A base in the layout that is written to keeps it from being swept.
         for output in request.outputs.iter().filter(|_| request.base.is_some()) {
             if let Some(path) = &output.path {
@@ -206,7 +228,7 @@ impl<'r> Ready<'r> {
             closure,
             plan,
             warnings,
-        } = plan_on(request, base.as_ref())?;
+        } = plan_on(request, base.as_ref(), memory)?;
         warnings.iter().for_each(|text| progress.warn(text));
         deliver::check_outputs(request, &closure)?;
         let rules = Rules {
@@ -214,7 +236,7 @@ impl<'r> Ready<'r> {
             replace: request.replace,
         };
         let ground = base.as_ref().map(|base| base.ground(rules)).transpose()?;
-        let trees = Trees::open(request, &closure, ground)?;
+        let trees = Trees::open(request, &closure, ground, memory)?;
         Ok(Self {
             request,
             base,

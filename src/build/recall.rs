@@ -4,14 +4,25 @@ use super::BuildRequest;
 use crate::blob::DirStore;
 use crate::cache::{Cache, Key, KeyBuilder};
 use crate::layer::{LayerBlob, Progress};
-use crate::tree::{Listing, Parents, Part};
+use crate::tree::{Identity, Listing, Parents, Part};
 
-/// A tree of a layer, with the hash that makes it immutable if its source knows one.
+/// A tree of a layer.
 #[derive(Clone)]
 pub(super) struct Ingredient {
     pub path: String,
-    pub hash: Option<String>,
+    pub known: Known,
     pub part: Part,
+}
+
+/// How a component's files are told from all others without another look at them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// They are not.
+    Not,
+    /// By the hash that makes a store path immutable.
+    Hashed(String),
+    /// By how they were found on this disk a moment ago, with the directories above them.
+    Seen(Identity),
 }
 
 /// The cache of a build; without one, nothing is recalled and nothing kept.
@@ -60,9 +71,9 @@ impl Recall<'_> {
         KeyBuilder::new(&self.request.policy, self.request.codec)
     }
 
-    /// The key of immutable paths: nothing below them is looked at. `None` if one of
-    /// them has no hash.
-    pub(super) fn of_hashed(
+    /// The key of what is known: nothing below it is looked at. `None` if one of them is
+    /// not.
+    pub(super) fn of_known(
         &self,
         what: &str,
         from: &[Ingredient],
@@ -72,11 +83,19 @@ impl Recall<'_> {
         sorted.sort_by(|a, b| a.path.cmp(&b.path));
         let mut key = self.builder();
         key.what(what);
-        for ingredient in sorted {
-            let facts = ingredient.part.facts().ok()?;
-            key.store_path(&ingredient.path, ingredient.hash.as_ref()?, &facts);
-            for above in ingredient.part.dest.ancestors() {
-                key.parent(&above, &parents.attributes(&above).ok()?);
+        // A component may be of several trees, and is known as a whole.
+        for same in sorted.chunk_by(|a, b| a.path == b.path) {
+            let [ingredient, ..] = same else { continue };
+            match &ingredient.known {
+                Known::Not => return None,
+                Known::Seen(identity) => key.seen(&ingredient.path, identity),
+                Known::Hashed(hash) => {
+                    let facts = ingredient.part.facts().ok()?;
+                    key.store_path(&ingredient.path, hash, &facts);
+                    for above in ingredient.part.dest.ancestors() {
+                        key.parent(&above, &parents.attributes(&above).ok()?);
+                    }
+                }
             }
         }
         Some(key)
@@ -93,12 +112,25 @@ impl Recall<'_> {
         Some(key.finish())
     }
 
-    /// Adds what a listing found; extended attributes are told by the time of change.
+    /// Adds what a listing found.
     pub(super) fn add_listing(&self, key: &mut KeyBuilder, listing: &Listing) -> Option<()> {
+        let Some(identities) = listing.identities() else {
+            return self.add_entries(key, listing);
+        };
+        let identities = identities.iter();
+        identities.for_each(|identity| key.seen("", identity));
+        for index in (0..listing.len()).filter(|index| listing.is_made(*index)) {
+            key.found(&listing.entry(index), &listing.facts(index));
+        }
+        Some(())
+    }
+
+    /// Adds each entry; extended attributes are told by the time of change.
+    fn add_entries(&self, key: &mut KeyBuilder, listing: &Listing) -> Option<()> {
         let settled = self.cache?.settled();
         for index in 0..listing.len() {
             let facts = listing.facts(index);
-            if facts.changed >= settled {
+            if !settled.trusts(facts.changed) {
                 return None;
             }
             key.found(&listing.entry(index), &facts);

@@ -2,7 +2,7 @@
 
 use crate::blob::{Algorithm, Digest, Hasher};
 use crate::layer::Codec;
-use crate::tree::{Device, Entry, Facts, Kind, Meta, Policy, TreePath, Xattrs};
+use crate::tree::{Device, Entry, Facts, Identity, Kind, Meta, Policy, TreePath, Xattrs};
 
 /// Version of plywood's layer encoding. Whatever changes a layer's bytes for the same
 /// tree, policy and codec must raise it.
@@ -56,6 +56,13 @@ impl KeyBuilder {
         self.item(path.as_bytes());
         self.item(hash.as_bytes());
         self.facts(facts);
+    }
+
+    /// Files on this disk that are told from all others already.
+    pub fn seen(&mut self, path: &str, identity: &Identity) {
+        self.item(b"seen");
+        self.item(path.as_bytes());
+        self.item(identity.as_bytes());
     }
 
     /// An entry on disk as it was found, and where it goes.

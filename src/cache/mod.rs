@@ -3,14 +3,17 @@
 //! The cache is a directory: an image layout whose blobs are finished layers, and
 //! beside it one small record a key. A record is believed only if it is whole and
 //! of this version, and a blob only if it is sound; whatever is wrong with either is
-//! a layer made anew, never a failed build.
+//! a layer made anew, never a failed build. What was found in trees ([`TreeMemory`]) is
+//! there as well; every entry of it is held against the disk before it is believed.
 
 mod key;
 mod prune;
 mod record;
+mod trees;
 
 pub use key::{FORMAT, Key, KeyBuilder};
 pub use prune::{Pruned, Usage};
+pub use trees::TreeMemory;
 
 use std::fs;
 use std::io;
@@ -22,6 +25,7 @@ use crate::blob::{BlobStore, DirStore, Ledger, SyncMode};
 use crate::error::ErrorKind;
 use crate::layer::LayerBlob;
 use crate::layout::{Layout, LayoutError, WriteOptions};
+use crate::tree::Settled;
 
 /// A cache that cannot be used; a build goes on without it.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +84,9 @@ impl CacheError {
 /// Version of the records and of where they lie; another one is not read.
 const VERSION: &str = "v1";
 
+/// What names of records begin with while they are written.
+const HALF: &str = ".record-";
+
 /// How long to wait for somebody who prunes the cache.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -87,6 +94,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Cache {
     layout: Layout,
     records: PathBuf,
+    /// Where what was found in trees is kept.
+    trees: PathBuf,
     ledger: Arc<Ledger>,
     /// When this build began, by the clock of the cache's file system, in nanoseconds
     /// since the epoch.
@@ -118,6 +127,7 @@ impl Cache {
         Ok(Self {
             layout,
             records,
+            trees: trees::home(path),
             ledger,
             began,
             empty,
@@ -134,12 +144,9 @@ impl Cache {
         self.layout.blobs()
     }
 
-    /// Files that changed at this time or later, in nanoseconds since the epoch, may
-    /// change once more and look the same: clocks of file systems tick slowly, and that
-    /// of a server differs from ours.
-    pub fn settled(&self) -> i64 {
-        const MARGIN: i64 = 100_000_000;
-        self.began - MARGIN
+    /// Which changes on disk were over when this build began.
+    pub fn settled(&self) -> Settled {
+        Settled::of_run(self.began)
     }
 
     /// Whether nothing has been kept yet.
@@ -157,16 +164,7 @@ impl Cache {
         if !there {
             return None;
         }
-        // The time of last use; that it cannot be told is no matter.
-        let _ = fs::File::options().write(true).open(&path).map(|file| {
-            // The kernel knows what time it is; the library does not.
-            let now = |tv_nsec| rustix::fs::Timespec { tv_sec: 0, tv_nsec };
-            let times = rustix::fs::Timestamps {
-                last_access: now(rustix::fs::UTIME_OMIT),
-                last_modification: now(rustix::fs::UTIME_NOW),
-            };
-            rustix::fs::futimens(file, &times)
-        });
+        touch(&path);
         Some(LayerBlob {
             cached: true,
             ..blob
@@ -183,10 +181,26 @@ impl Cache {
         record::write(&self.records, key, blob)
     }
 
-    /// Saves what is known about blobs; to be called when the build is over.
-    pub fn close(&self) {
+    /// Saves what is known about blobs and was found in trees; to be called when the build
+    /// is over.
+    pub fn close(&self, trees: Option<&TreeMemory>) {
         self.layout.blobs().remember();
+        if let Some(Err(error)) = trees.map(TreeMemory::save) {
+            tracing::warn!(%error, "what was found in trees was not put into the cache");
+        }
     }
+}
+
+/// Sets a record's time of last use; that it cannot be told is no matter.
+fn touch(path: &Path) {
+    // The kernel knows what time it is; the library does not.
+    let now = |tv_nsec| rustix::fs::Timespec { tv_sec: 0, tv_nsec };
+    let times = rustix::fs::Timestamps {
+        last_access: now(rustix::fs::UTIME_OMIT),
+        last_modification: now(rustix::fs::UTIME_NOW),
+    };
+    let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+    let _ = rustix::fs::utimensat(rustix::fs::CWD, path, &times, flags);
 }
 
 fn refuse_newer(path: &Path) -> Result<(), CacheError> {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{Cache, CacheError, PATIENCE, record};
+use super::{Cache, CacheError, HALF, PATIENCE, record};
 use crate::layout::Layout;
 
 /// What a cache holds.
@@ -15,7 +15,9 @@ pub struct Usage {
     pub layers: usize,
     /// Blobs that are kept for them.
     pub blobs: usize,
-    /// Bytes of all blobs.
+    /// Findings in trees that are remembered.
+    pub trees: usize,
+    /// Bytes of all blobs and findings.
     pub bytes: u64,
 }
 
@@ -31,7 +33,8 @@ pub struct Pruned {
 struct Remembered {
     used: SystemTime,
     path: PathBuf,
-    blob: PathBuf,
+    /// What it keeps in the cache: the blob of a layer's record, and a tree's is itself.
+    holds: PathBuf,
     size: u64,
 }
 
@@ -44,12 +47,16 @@ impl Cache {
         let shelf = Shelf {
             layout: &self.layout,
             records: &self.records,
+            trees: &self.trees,
         };
-        let (records, blobs) = (shelf.remembered()?, shelf.blob_files()?);
-        let bytes = blobs.iter().map(|(_, size)| size).sum();
+        let (records, blobs) = (shelf.layers()?, shelf.blob_files()?);
+        let trees = shelf.trees()?;
+        let bytes = blobs.iter().map(|(_, size)| size);
+        let bytes = bytes.chain(trees.iter().map(|tree| &tree.size)).sum();
         Ok(Usage {
             layers: records.len(),
             blobs: blobs.len(),
+            trees: trees.len(),
             bytes,
         })
     }
@@ -65,7 +72,7 @@ impl Cache {
         self.prune_within(Duration::ZERO, limit)
     }
 
-    /// Forgets the layers used longest ago until the blobs have at most `limit` bytes.
+    /// Forgets the layers and trees used longest ago until all have at most `limit` bytes.
     ///
     /// Blobs are shared with finished images, so that removing them here harms none.
     ///
@@ -77,9 +84,14 @@ impl Cache {
     }
 
     fn prune_within(&mut self, patience: Duration, limit: u64) -> Result<Pruned, CacheError> {
-        let records = &self.records;
+        let (records, trees) = (&self.records, &self.trees);
         self.layout.alone(Some(patience), |layout| {
-            Shelf { layout, records }.prune(limit)
+            let shelf = Shelf {
+                layout,
+                records,
+                trees,
+            };
+            shelf.prune(limit)
         })?
     }
 }
@@ -88,25 +100,32 @@ impl Cache {
 struct Shelf<'c> {
     layout: &'c Layout,
     records: &'c Path,
+    trees: &'c Path,
 }
 
 impl Shelf<'_> {
     fn prune(&self, limit: u64) -> Result<Pruned, CacheError> {
-        let mut records = self.remembered()?;
+        self.remove_halves()?;
+        let mut records = self.layers()?;
+        records.extend(self.trees()?);
         // Equally old ones by name, so that what stays does not depend on the directory's order.
         records.sort_by(|a, b| (b.used, &a.path).cmp(&(a.used, &b.path)));
         let (mut kept, mut bytes, mut pruned) = (BTreeSet::new(), 0_u64, Pruned::default());
         for record in records {
-            let more = if kept.contains(&record.blob) {
+            let more = if kept.contains(&record.holds) {
                 0
             } else {
                 record.size
             };
             if bytes + more <= limit {
                 bytes += more;
-                kept.insert(record.blob);
+                kept.insert(record.holds);
+                continue;
+            }
+            remove(&record.path)?;
+            if record.holds == record.path {
+                pruned.bytes += record.size;
             } else {
-                remove(&record.path)?;
                 pruned.layers += 1;
             }
         }
@@ -119,21 +138,46 @@ impl Shelf<'_> {
         Ok(pruned)
     }
 
-    fn remembered(&self) -> Result<Vec<Remembered>, CacheError> {
+    /// Nobody else is here, so what is half written was left by processes that have died.
+    fn remove_halves(&self) -> Result<(), CacheError> {
+        let all = [names(self.records)?, names(self.trees)?].concat();
+        let half = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default();
+            name.as_encoded_bytes().starts_with(HALF.as_bytes())
+        };
+        all.into_iter()
+            .filter(half)
+            .try_for_each(|path| remove(&path))
+    }
+
+    fn trees(&self) -> Result<Vec<Remembered>, CacheError> {
+        let found = names(self.trees)?.into_iter().filter_map(|path| {
+            let metadata = fs::symlink_metadata(&path).ok()?;
+            metadata.is_file().then(|| Remembered {
+                used: used(&metadata),
+                holds: path.clone(),
+                path,
+                size: metadata.len(),
+            })
+        });
+        Ok(found.collect())
+    }
+
+    fn layers(&self) -> Result<Vec<Remembered>, CacheError> {
         let mut found = Vec::new();
         for path in names(self.records)? {
             let Ok(metadata) = fs::symlink_metadata(&path) else {
                 continue;
             };
-            let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            let used = used(&metadata);
             // Half a record is that of a process that has died, or one under way.
             if let Some(descriptor) = record::blob_of(&path) {
-                let blob = self.layout.blobs().path_of(&descriptor.digest);
+                let holds = self.layout.blobs().path_of(&descriptor.digest);
                 let size = descriptor.size;
                 found.push(Remembered {
                     used,
                     path,
-                    blob,
+                    holds,
                     size,
                 });
             }
@@ -149,6 +193,10 @@ impl Shelf<'_> {
         };
         Ok(names(&home)?.into_iter().filter_map(sized).collect())
     }
+}
+
+fn used(metadata: &fs::Metadata) -> SystemTime {
+    metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 fn names(directory: &Path) -> Result<Vec<PathBuf>, CacheError> {

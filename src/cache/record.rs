@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{CacheError, Key};
+use super::{CacheError, HALF, Key};
 use crate::blob::folder::read_small;
 use crate::blob::{Descriptor, DiffId, Digest};
 use crate::image::{canonical, parse_strict};
@@ -56,7 +56,7 @@ pub(super) fn write(directory: &Path, key: &Key, blob: &LayerBlob) -> Result<(),
     let path = directory.join(key.as_str());
     let fail = |e| CacheError::io("write the record", &path, e);
     let mut file = tempfile::Builder::new()
-        .prefix(".record-")
+        .prefix(HALF)
         .tempfile_in(directory)
         .map_err(fail)?;
     let whole = [Digest::of(&body).hex().as_bytes(), b"\n", &body].concat();

@@ -31,6 +31,7 @@ fn info(place: &CachePlace) -> Done {
             "path": path.display().to_string(),
             "layers": usage.layers,
             "blobs": usage.blobs,
+            "trees": usage.trees,
             "bytes": usage.bytes,
         }))
     } else {

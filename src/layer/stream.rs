@@ -191,6 +191,7 @@ mod tests {
             parents: &parents,
             yielding: false,
             threads: 2,
+            memory: None,
         };
         TarStream::new(list(request).unwrap())
     }

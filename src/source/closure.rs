@@ -31,7 +31,7 @@ impl Closure {
     pub fn holder(&self, path: &str) -> Option<NodeId> {
         let path = TreePath::from_absolute(path).ok()?;
         let holds = |component: &Component| match &component.content {
-            Content::Members { picked } => picked.iter().any(|p| p.seen.contains(&path)),
+            Content::Members { picked, .. } => picked.iter().any(|p| p.seen.contains(&path)),
             Content::Store { .. } | Content::Trees { .. } => false,
         };
         let found = self.components.iter().find(|component| holds(component))?;
@@ -209,7 +209,7 @@ impl Content {
                 .next()
                 .map(|mount| mount.host)
                 .unwrap_or_default(),
-            Self::Members { picked } => picked
+            Self::Members { picked, .. } => picked
                 .into_iter()
                 .next()
                 .map(|picked| picked.mount.host)

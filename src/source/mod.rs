@@ -20,7 +20,7 @@ mod text;
 use std::path::PathBuf;
 
 use crate::graph::Graph;
-use crate::tree::Seen;
+use crate::tree::{Identity, Seen};
 
 pub use dir::DirSource;
 pub use error::{Place, SourceError};
@@ -80,6 +80,8 @@ pub enum Content {
     Members {
         /// From all trees that were split together, in the order of the command line.
         picked: Vec<Picked>,
+        /// What tells these entries from all others, if that is known.
+        identity: Option<Identity>,
     },
 }
 

@@ -14,6 +14,7 @@ use super::{TreeError, TreePath};
 /// against each name. What matches is left out with everything below it.
 #[derive(Clone, Debug, Default)]
 pub struct Exclude {
+    patterns: Vec<String>,
     names: GlobSet,
     paths: GlobSet,
 }
@@ -46,9 +47,15 @@ impl Exclude {
             why: why.to_string(),
         };
         Ok(Self {
+            patterns: patterns.to_vec(),
             names: names.build().map_err(fail)?,
             paths: paths.build().map_err(fail)?,
         })
+    }
+
+    /// As they were given.
+    pub(super) fn patterns(&self) -> &[String] {
+        &self.patterns
     }
 
     /// Whether an entry is left out, itself or with a directory above it.

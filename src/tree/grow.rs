@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
+use super::again::walk_with;
 use super::listing::Listing;
+use super::memory::Memory;
 use super::node::{Dir, GIVEN, MADE, Node, Span, Tag};
 use super::part::Part;
 use super::scan::Devices;
@@ -27,6 +29,8 @@ pub struct ListRequest<'a> {
     pub yielding: bool,
     /// Threads that may list at once.
     pub threads: usize,
+    /// What earlier runs found; whole trees are kept there for later ones.
+    pub memory: Option<&'a dyn Memory>,
 }
 
 /// Lists the trees of one layer and lays them over each other.
@@ -36,6 +40,7 @@ pub struct ListRequest<'a> {
 /// layer can hold, [`TreeError::Conflict`] for two things at one place.
 pub fn list(request: ListRequest) -> Result<Listing, TreeError> {
     let devices = Devices::default();
+    let mut identities = Vec::with_capacity(request.parts.len());
     let mut grown = Grown::new(request.policy, request.parents);
     for (index, part) in request.parts.iter().enumerate() {
         let known = part
@@ -44,15 +49,22 @@ pub fn list(request: ListRequest) -> Result<Listing, TreeError> {
             .and_then(|seen| seen.walked(&part.dest, index as u32, request.policy, &devices));
         let walked = match known {
             Some(walked) => walked,
-            None => walk(&Walk {
-                part,
-                index: index as u32,
-                policy: request.policy,
-                exclude: request.exclude,
-                devices: &devices,
-                threads: request.threads,
-            })?,
+            None => {
+                let asked = Walk {
+                    part,
+                    index: index as u32,
+                    policy: request.policy,
+                    exclude: request.exclude,
+                    devices: &devices,
+                    threads: request.threads,
+                };
+                match request.memory {
+                    Some(memory) => walk_with(&asked, memory)?,
+                    None => walk(&asked)?,
+                }
+            }
         };
+        identities.push(walked.identity);
         grown.warnings.extend(walked.warnings);
         grown.attach(walked.dirs, &walked.loose)?;
     }
@@ -74,6 +86,7 @@ pub fn list(request: ListRequest) -> Result<Listing, TreeError> {
         dirs,
         request.parts,
         devices,
+        identities,
         *request.policy,
         warnings,
     ))

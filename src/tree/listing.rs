@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::memory::Identity;
 use super::node::{Dir, GIVEN, MADE, Node, Span, Tag};
 use super::part::Part;
 use super::reader::Reader;
@@ -22,6 +23,8 @@ pub struct Listing {
     links: Vec<(u32, u32)>,
     pub(super) parts: Vec<Part>,
     pub(super) devices: Devices,
+    /// By part.
+    pub(super) identities: Vec<Option<Identity>>,
     policy: Policy,
     pub(super) warnings: Vec<String>,
 }
@@ -32,6 +35,7 @@ impl Listing {
         dirs: Vec<Dir>,
         parts: Vec<Part>,
         devices: Devices,
+        identities: Vec<Option<Identity>>,
         policy: Policy,
         mut warnings: Vec<String>,
     ) -> Self {
@@ -44,6 +48,7 @@ impl Listing {
             links,
             parts,
             devices,
+            identities,
             policy,
             warnings,
         }
@@ -129,6 +134,21 @@ impl Listing {
             modified: node.meta().mtime,
             changed: node.changed,
         }
+    }
+
+    /// What tells each part's entries from all others, in the order of the parts; `None` if
+    /// one of them is not known or cannot be relied on.
+    pub fn identities(&self) -> Option<Vec<Identity>> {
+        self.identities.iter().copied().collect()
+    }
+
+    /// Whether an entry is no part's own: it, or what it looks like, was made.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Listing::len`].
+    pub fn is_made(&self, index: usize) -> bool {
+        let (_, node) = self.at(index);
+        matches!(node.part, MADE | GIVEN)
     }
 
     /// Which of the parts an entry is from; none for what was made.

@@ -3,17 +3,21 @@
 //! [`Part`]s are opened, then listed into one [`Listing`] a layer: sorted, every
 //! parent included, each entry with the way back to its bytes.
 
+mod again;
 mod entry;
 mod exclude;
+mod fingerprint;
 mod grow;
 mod join;
 mod listing;
+mod memory;
 mod node;
 mod normalise;
 mod parents;
 mod part;
 mod path;
 mod reader;
+mod record;
 mod root;
 mod scan;
 mod seen;
@@ -22,9 +26,11 @@ mod xattr;
 
 pub use entry::{Device, Entry, Facts, Kind, Meta, Mtime, Xattrs};
 pub use exclude::Exclude;
+pub use fingerprint::Fingerprint;
 pub use grow::{ListRequest, list};
 pub use join::{Follow, SymlinkJoin, symlink_join};
 pub use listing::Listing;
+pub use memory::{Identity, Memory, Settled};
 pub use normalise::{ModeRule, MtimeRule, OwnerRule, Policy, XattrRule};
 pub use parents::Parents;
 pub use part::{Flavour, Opener, Part};

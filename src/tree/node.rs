@@ -19,6 +19,21 @@ pub(super) enum Tag {
     Fifo,
 }
 
+impl Tag {
+    /// The one whose number, by `as`, this is.
+    pub(super) fn from_number(number: u8) -> Option<Self> {
+        let all = [
+            Self::Dir,
+            Self::File,
+            Self::Symlink,
+            Self::Char,
+            Self::Block,
+            Self::Fifo,
+        ];
+        all.into_iter().find(|tag| *tag as u8 == number)
+    }
+}
+
 /// A piece of a directory's `names`.
 // Packed to six bytes, which makes a `Node` 64 instead of 72.
 #[derive(Clone, Copy, Debug)]
@@ -158,6 +173,14 @@ impl Dir {
             .checked_sub(1)
             .and_then(|i| self.xattrs.get(i));
         found.cloned().unwrap_or_default()
+    }
+
+    /// The number of a child by its name, if it is the same directory on disk as `found`.
+    pub(super) fn directory(&self, name: &[u8], found: &Node) -> Option<u32> {
+        let at = self.children.binary_search_by(|n| self.name(n).cmp(name));
+        let node = &self.children[at.ok()?];
+        let same = (node.tag, node.ino, node.dev) == (Tag::Dir, found.ino, found.dev);
+        same.then_some(node.data as u32)
     }
 
     /// Takes over a child of another directory.

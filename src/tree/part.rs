@@ -229,6 +229,15 @@ impl Part {
         self.without.iter().any(is)
     }
 
+    /// From the root's handle to the directory that this tree's own entry is in, and its
+    /// name there.
+    pub(super) fn source_of_top(&self) -> (&[u8], &[u8]) {
+        match self.base.iter().rposition(|&b| b == b'/') {
+            Some(at) => (&self.base[..at], &self.base[at + 1..]),
+            None => (b"", &self.base),
+        }
+    }
+
     /// Whether this part is one file rather than a directory's content.
     pub(super) fn is_whole_root(&self) -> bool {
         self.base.is_empty()

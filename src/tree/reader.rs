@@ -175,6 +175,7 @@ mod tests {
             parents: &parents,
             yielding: false,
             threads: 1,
+            memory: None,
         };
         list(request).unwrap()
     }

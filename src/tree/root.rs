@@ -5,7 +5,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxFlags, openat, openat2, statx,
+};
 use rustix::io::Errno;
 
 /// For reading; a pipe does not block, and no terminal becomes ours.
@@ -33,6 +35,11 @@ impl Root {
     /// Where it is on this machine: for messages.
     pub(super) fn host(&self) -> &Path {
         &self.host
+    }
+
+    /// What it looks like now.
+    pub(super) fn examine(&self) -> rustix::io::Result<Statx> {
+        retry(|| statx(&self.fd, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS))
     }
 
     /// Opens a directory beneath; the empty path is the root itself.

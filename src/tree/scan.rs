@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, readlinkat, statx};
 use rustix::io::Errno;
 
+use super::again::changed;
 use super::node::{Dir, Node, Span, Tag};
 use super::part::Flavour;
 use super::root::retry;
@@ -194,11 +195,7 @@ impl<'w> Scanner<'w> {
         Ok(Some(Node {
             data,
             secs: stat.stx_mtime.tv_sec,
-            changed: stat
-                .stx_ctime
-                .tv_sec
-                .saturating_mul(1_000_000_000)
-                .saturating_add(i64::from(stat.stx_ctime.tv_nsec)),
+            changed: changed(stat),
             ino: stat.stx_ino,
             name: Span { at: 0, len: 0 },
             nanos: stat.stx_mtime.tv_nsec,

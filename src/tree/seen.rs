@@ -144,6 +144,12 @@ impl Carry<'_> {
             dirs: listing.dirs,
             loose: vec![top as u32],
             warnings: listing.warnings,
+            // Of a tree alone in its listing, which is how all of one comes here.
+            identity: match listing.identities.as_slice() {
+                [identity] if !self.bare => *identity,
+                _ => None,
+            },
+            top: None,
         }
     }
 

@@ -3,7 +3,7 @@
 //! Every directory is opened beneath the part's root, read to its end and closed
 //! before its subdirectories are: depth costs neither stack nor descriptors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -14,7 +14,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use rustix::fs::RawDir;
 use rustix::io::Errno;
 
-use super::node::{Dir, Span};
+use super::again::changed;
+use super::memory::Identity;
+use super::node::{Dir, Span, Tag};
 use super::part::{Flavour, Part};
 use super::scan::{Devices, Scan, Scanner};
 use super::{Exclude, PathFault, Policy, TreeError, TreePath};
@@ -38,32 +40,64 @@ pub(super) struct Walked {
     /// Which of `dirs` hang on no node of this walk.
     pub loose: Vec<u32>,
     pub warnings: Vec<String>,
+    /// The directory at the top, if the part is all of one.
+    pub top: Option<Top>,
+    /// What tells it from all others, if that is known and can be relied on.
+    pub identity: Option<Identity>,
+}
+
+/// What tells a state of the top directory, which is an entry of nothing, from others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Top {
+    pub dev: u16,
+    pub ino: u64,
+    /// As in a [`Node`](super::node::Node).
+    pub changed: i64,
 }
 
 /// Lists one part.
 pub(super) fn walk(walk: &Walk) -> Result<Walked, TreeError> {
-    let state = Mutex::new(State::default());
+    let top = walk.look_at_top();
+    let mut state = State::default();
     match (&walk.part.only, walk.part.is_whole_root()) {
-        (Some(only), _) => walk.pick(only, &mut lock(&state))?,
-        (None, true) => drop(lock(&state).enqueue_loose(walk.part.dest.clone())),
-        (None, false) => walk.top(&mut lock(&state))?,
+        (Some(only), _) => walk.pick(only, &mut state)?,
+        (None, true) => drop(state.enqueue_loose(walk.part.dest.clone())),
+        (None, false) => walk.top(&mut state)?,
     }
-    walk.run(&state)?;
-    let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let dirs = state
-        .dirs
-        .into_iter()
-        .map(Option::unwrap_or_default)
-        .collect();
-    Ok(Walked {
-        dirs,
-        loose: state.loose,
-        warnings: state.warnings,
-    })
+    walk.finish(state, top)
+}
+
+/// Lists those directories of a walked part anew that are stale, and what is new below them.
+pub(super) fn walk_stale(walk: &Walk, walked: Walked, stale: &[bool]) -> Result<Walked, TreeError> {
+    let top = walk.look_at_top();
+    let mut state = State {
+        loose: walked.loose,
+        ..State::default()
+    };
+    let mut below_stale = vec![false; stale.len()];
+    for (dir, _) in walked.dirs.iter().zip(stale).filter(|(_, stale)| **stale) {
+        let dirs = dir.children.iter().filter(|node| node.tag == Tag::Dir);
+        dirs.for_each(|node| below_stale[node.data as usize] = true);
+    }
+    for (number, dir) in (0..).zip(walked.dirs) {
+        if !stale[number as usize] {
+            state.dirs.push(Some(dir));
+            continue;
+        }
+        state.dirs.push(None);
+        // Whether the others are still there shows in the directories above them.
+        if !below_stale[number as usize] {
+            state.queue.push((number, dir.path.clone()));
+        }
+        state.before.insert(number, dir);
+    }
+    walk.finish(state, top)
 }
 
 #[derive(Default)]
 struct State {
+    /// What was known of directories that are listed anew.
+    before: HashMap<u32, Dir>,
     queue: Vec<(u32, TreePath)>,
     dirs: Vec<Option<Dir>>,
     loose: Vec<u32>,
@@ -88,17 +122,35 @@ impl State {
 
     /// Puts a scanned directory into its place and its subdirectories into the queue.
     fn accept(&mut self, number: u32, mut scan: Scan) -> Result<(), TreeError> {
+        let before = self.before.remove(&number);
         for &child in &scan.subdirs {
             let path = scan.dir.path.join(scan.dir.name(&scan.dir.children[child]));
             let path = path.map_err(|why| {
                 refused(Path::new(OsStr::from_bytes(scan.dir.path.as_bytes())), why)
             })?;
-            scan.dir.children[child].data = u64::from(self.enqueue(path));
+            let node = &scan.dir.children[child];
+            let known = before.as_ref().and_then(|before| {
+                let name = scan.dir.name(node);
+                before.directory(name, node)
+            });
+            let number = match known {
+                Some(number) => self.take_over(number, path),
+                None => self.enqueue(path),
+            };
+            scan.dir.children[child].data = u64::from(number);
         }
         self.warnings.append(&mut scan.warnings);
         scan.dir.trim();
         self.dirs[number as usize] = Some(scan.dir);
         Ok(())
+    }
+
+    /// Keeps a directory that was known, unless it has to be listed anew itself.
+    fn take_over(&mut self, number: u32, path: TreePath) -> u32 {
+        if self.before.contains_key(&number) {
+            self.queue.push((number, path));
+        }
+        number
     }
 
     /// Of several failures the one with the first path is told, whoever came first.
@@ -117,6 +169,35 @@ const WORTH_HELP: usize = 24;
 const READERS: usize = 8;
 
 impl Walk<'_> {
+    /// Before anything below it is listed, so that whatever changes meanwhile is seen later.
+    fn look_at_top(&self) -> Option<Top> {
+        if !self.part.is_whole_root() {
+            return None;
+        }
+        let found = self.part.root.examine().ok()?;
+        Some(Top {
+            dev: self
+                .devices
+                .index((found.stx_dev_major, found.stx_dev_minor)),
+            ino: found.stx_ino,
+            changed: changed(&found),
+        })
+    }
+
+    fn finish(&self, state: State, top: Option<Top>) -> Result<Walked, TreeError> {
+        let state = Mutex::new(state);
+        self.run(&state)?;
+        let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let dirs = state.dirs.into_iter().map(Option::unwrap_or_default);
+        Ok(Walked {
+            dirs: dirs.collect(),
+            loose: state.loose,
+            warnings: state.warnings,
+            top,
+            identity: None,
+        })
+    }
+
     fn run(&self, state: &Mutex<State>) -> Result<(), TreeError> {
         let turned = Condvar::new();
         for _ in 0..WORTH_HELP {
@@ -223,10 +304,7 @@ impl Walk<'_> {
                 why: "it is a file, and cannot be the root of the image".into(),
             });
         };
-        let (dir, name) = match self.part.base.iter().rposition(|&b| b == b'/') {
-            Some(at) => (&self.part.base[..at], &self.part.base[at + 1..]),
-            None => (&b""[..], &self.part.base[..]),
-        };
+        let (dir, name) = self.part.source_of_top();
         let fail = |e| TreeError::io("open directory", self.part.root.host(), e);
         let fd = self.part.root.open_dir(dir).map_err(fail)?;
         let mut scanner = Scanner::new(self, fd, dir);

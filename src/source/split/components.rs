@@ -1,14 +1,13 @@
-//! Groups of entries → components of a closure.
+//! What components get of trees → components of a closure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::assign::{Assignment, Group};
-use super::view::View;
-use super::{Claims, Kind, Owner, version};
+use super::shares::Shares;
+use super::version;
 use crate::graph::{Graph, NodeSpec};
 use crate::source::{Closure, Component, Content, Mount, Picked, SourceError};
-use crate::tree::Seen;
+use crate::tree::{Identity, Listing, Seen};
 
 /// Components of all trees that were split, while they grow.
 #[derive(Default)]
@@ -31,100 +30,51 @@ struct Growing {
     own: bool,
     requires: BTreeSet<String>,
     picked: Vec<Picked>,
+    /// By tree.
+    identities: Vec<Option<String>>,
 }
-
-/// How many owners' names a merged component bears.
-const NAMED: usize = 4;
 
 impl Components {
     pub(super) fn is_empty(&self) -> bool {
         self.by_path.is_empty()
     }
 
-    pub(super) fn warn(&mut self, texts: &mut Vec<String>) {
-        self.warnings.append(texts);
+    pub(super) fn warn(&mut self, texts: Vec<String>) {
+        self.warnings.extend(texts);
     }
 
     /// Keeps the component at `path` in one piece, and what is known of its tree.
-    pub(super) fn keep(&mut self, path: &str, mounts: &[Mount], view: View) {
+    pub(super) fn keep(&mut self, path: &str, mounts: &[Mount], listing: Listing) {
         // Of several trees that lie over each other, none is what was listed.
         if let [mount] = mounts {
-            let (mount, seen) = (mount.clone(), Seen::whole(view.into_listing()));
+            let (mount, seen) = (mount.clone(), Seen::whole(listing));
             self.whole.insert(path.to_owned(), Picked { mount, seen });
         }
     }
 
-    /// Adds all groups of one tree, the component at `path` before.
-    pub(super) fn add(
-        &mut self,
-        path: &str,
-        mounts: &[Mount],
-        view: View,
-        found: &[(Kind, Claims)],
-        assignment: &Assignment,
-        vendor: Option<&str>,
-    ) {
-        let groups = &assignment.groups;
-        let titles: Vec<Title> = groups
-            .iter()
-            .map(|group| Title::of(group, path, &view, found, vendor))
-            .collect();
-        let mut picked: Vec<Vec<Vec<u32>>> = vec![Vec::new(); groups.len()];
-        let mut sizes = vec![0_u64; groups.len()];
-        for at in view.entries() {
-            let group = assignment.of[at as usize] as usize;
-            if let Some(lists) = picked.get_mut(group) {
-                lists.resize(mounts.len(), Vec::new());
-                lists[view.mount(at) as usize].push(at);
-                sizes[group] += view.size(at);
-            }
-        }
-        self.warnings.extend_from_slice(view.warnings());
-        let listing = Arc::new(view.into_listing());
-        let exists: Vec<bool> = picked.iter().map(|lists| !lists.is_empty()).collect();
-        for (number, lists) in picked.into_iter().enumerate().filter(|(n, _)| exists[*n]) {
-            let title = &titles[number];
-            let growing = self.by_path.entry(title.path.clone()).or_default();
-            growing.name.clone_from(&title.name);
-            growing.versions.extend(title.version.clone());
-            growing.purl.clone_from(&title.purl);
-            growing.size += sizes[number];
-            growing.volatile |= groups[number] == Group::Unowned;
-            growing.own |= matches!(groups[number], Group::Large(_));
-            let seen = lists.into_iter().map(|list| Seen::some(&listing, list));
+    /// Adds what the components of a tree get of it; it was the component at `path` before.
+    pub(super) fn add(&mut self, path: &str, mounts: &[Mount], listing: Listing, shares: Shares) {
+        self.warnings.extend(shares.warnings);
+        self.warnings.extend_from_slice(listing.warnings());
+        let listing = Arc::new(listing);
+        for share in shares.all {
+            let growing = self.by_path.entry(share.path).or_default();
+            growing.name = share.name;
+            growing.versions.extend(share.version);
+            growing.purl = share.purl;
+            growing.size += share.size;
+            growing.volatile |= share.volatile;
+            growing.own |= share.own;
+            growing.requires.extend(share.requires);
+            growing.identities.push(share.identity);
+            let seen = share.picked.iter();
+            let seen = seen.map(|runs| Seen::some(&listing, runs.numbers().collect()));
             let picked = mounts.iter().cloned().zip(seen);
             growing
                 .picked
                 .extend(picked.map(|(mount, seen)| Picked { mount, seen }));
         }
-        self.refer(found, groups, &titles, &exists);
         self.replaced.insert(path.to_owned());
-    }
-
-    fn refer(
-        &mut self,
-        found: &[(Kind, Claims)],
-        groups: &[Group],
-        titles: &[Title],
-        exists: &[bool],
-    ) {
-        let mut of_owner: BTreeMap<(usize, u32), usize> = BTreeMap::new();
-        for (number, group) in groups.iter().enumerate().filter(|(n, _)| exists[*n]) {
-            if let Group::Owned(owners) = group {
-                of_owner.extend(owners.iter().map(|owner| (*owner, number)));
-            }
-        }
-        for (&(database, owner), &from) in &of_owner {
-            let Some(owner) = found[database].1.owners.get(owner as usize) else {
-                continue;
-            };
-            let to = owner.requires.iter();
-            let to = to.filter_map(|to| of_owner.get(&(database, *to)));
-            let to: Vec<String> = to.map(|to| titles[*to].path.clone()).collect();
-            if let Some(growing) = self.by_path.get_mut(&titles[from].path) {
-                growing.requires.extend(to);
-            }
-        }
     }
 
     /// The closure with these components in the place of those that were split.
@@ -136,6 +86,7 @@ impl Components {
             if let Some(picked) = self.whole.remove(&component.path) {
                 component.content = Content::Members {
                     picked: vec![picked],
+                    identity: None,
                 };
             }
         }
@@ -183,6 +134,8 @@ impl Components {
 impl Growing {
     fn finish(self, path: String) -> Component {
         let several = self.versions.len() > 1;
+        let identities: Option<Vec<String>> = self.identities.into_iter().collect();
+        let identity = identities.map(|all| Identity::of(all.iter().map(String::as_bytes)));
         Component {
             path,
             name: Some(self.name),
@@ -194,6 +147,7 @@ impl Growing {
             own: self.own,
             content: Content::Members {
                 picked: self.picked,
+                identity,
             },
         }
     }
@@ -208,80 +162,5 @@ fn clash(component: Component, growing: &Growing) -> SourceError {
         path: component.path,
         first: component.content.into_host(),
         second: second.unwrap_or_default(),
-    }
-}
-
-/// What a group's component is called.
-struct Title {
-    /// Its name in the graph, which no real path can be: `dpkg:openssl`.
-    path: String,
-    /// Its identity over versions.
-    name: String,
-    version: Option<String>,
-    purl: Option<String>,
-}
-
-impl Title {
-    fn of(
-        group: &Group,
-        path: &str,
-        view: &View,
-        found: &[(Kind, Claims)],
-        vendor: Option<&str>,
-    ) -> Self {
-        match group {
-            Group::Unowned => Self {
-                path: format!("unowned:{path}"),
-                name: match path {
-                    "/" => "unowned".to_owned(),
-                    _ => format!("unowned:{path}"),
-                },
-                version: None,
-                purl: None,
-            },
-            Group::Large(at) => {
-                let name = view.path(*at).display();
-                Self {
-                    path: format!("file:{name}"),
-                    name,
-                    version: None,
-                    purl: None,
-                }
-            }
-            Group::Owned(owners) => Self::joined(owners, found, vendor),
-        }
-    }
-
-    fn joined(owners: &[(usize, u32)], found: &[(Kind, Claims)], vendor: Option<&str>) -> Self {
-        let mut all: Vec<(String, Kind, &Owner)> = Vec::new();
-        for &(database, owner) in owners {
-            let (kind, claims) = &found[database];
-            if let Some(owner) = claims.owners.get(owner as usize) {
-                all.push((format!("{}:{}", kind.name(), owner.name), *kind, owner));
-            }
-        }
-        all.sort_by(|a, b| a.0.cmp(&b.0));
-        let versions = all
-            .iter()
-            .filter_map(|(.., o)| version::joined(&o.versions));
-        let version = versions.collect::<Vec<_>>().join(",");
-        let purl = match all.as_slice() {
-            [(_, kind, owner)] => version::purl(*kind, vendor, owner),
-            _ => None,
-        };
-        let more = all.len().saturating_sub(NAMED);
-        let more = match more {
-            0 => String::new(),
-            more => format!(",…{more}"),
-        };
-        let named = &all[..all.len().min(NAMED)];
-        let paths: Vec<&str> = named.iter().map(|(path, ..)| path.as_str()).collect();
-        let names: Vec<&str> = named.iter().map(|(.., owner)| &*owner.name).collect();
-        Self {
-            path: paths.join(",") + &more,
-            name: names.join(",") + &more,
-            version: Some(version).filter(|version| !version.is_empty()),
-            purl,
-        }
     }
 }

@@ -14,11 +14,13 @@ mod catalogue;
 mod components;
 mod control;
 mod dpkg;
+mod memo;
 mod node;
 mod pip;
 mod python;
 mod resolve;
 mod rpm;
+mod shares;
 mod version;
 mod view;
 mod xattr;
@@ -27,10 +29,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Closure, Component, Content, Mount, SourceError};
-use crate::tree::{Exclude, Policy, TreePath, XattrRule};
+use crate::tree::{Exclude, Memory, Policy, TreePath, XattrRule};
 
 use assign::assign;
 use components::Components;
+use memo::Memo;
+use shares::{Shares, Tree, deal};
 use view::View;
 
 /// By which package databases plain directories are split into components.
@@ -126,7 +130,7 @@ impl Split {
 }
 
 /// How plain directories are split.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct SplitRequest<'a> {
     /// By what.
     pub split: Split,
@@ -138,6 +142,8 @@ pub struct SplitRequest<'a> {
     pub threads: usize,
     /// A directory for what another program must read.
     pub temporary: &'a Path,
+    /// What earlier runs found.
+    pub memory: Option<&'a dyn Memory>,
 }
 
 /// Whose files are whose, as one kind of package database has it.
@@ -222,30 +228,65 @@ fn split_one(
     if request.split == Split::Only(Kind::Xattr) {
         policy.xattrs = XattrRule::Keep;
     }
-    let view = View::of(mounts, request, &policy)?;
+    let listing = view::list_mounts(mounts, request, &policy)?;
+    let memo = Memo::of(path, mounts, &listing, request);
+    let known = memo.as_ref().and_then(|memo| memo.recall(&listing));
+    let (listing, shares) = match known {
+        Some(shares) => (listing, shares),
+        None => {
+            let view = View::new(listing, mounts)?;
+            let shares = shares_of(path, mounts, &view, request)?;
+            (view.into_listing(), shares)
+        }
+    };
+    if let Some(memo) = memo {
+        memo.keep(&shares);
+    }
+    if shares.all.is_empty() {
+        components.warn(shares.warnings);
+        components.keep(path, mounts, listing);
+    } else {
+        components.add(path, mounts, listing, shares);
+    }
+    Ok(())
+}
+
+fn shares_of(
+    path: &str,
+    mounts: &[Mount],
+    view: &View,
+    request: &SplitRequest<'_>,
+) -> Result<Shares, SourceError> {
     let roots = view.roots();
     let mut found = Vec::new();
+    let mut shares = Shares::default();
     for kind in request.split.kinds() {
         let site = Site {
-            view: &view,
+            view,
             roots: &roots,
             temporary: request.temporary,
             wanted: request.split == Split::Only(kind),
         };
         if let Some(mut claims) = kind.ownership().claims(&site)? {
-            components.warn(&mut claims.warnings);
+            shares.warnings.append(&mut claims.warnings);
             found.push((kind, claims));
         }
     }
     found.retain(|(_, claims)| !claims.owners.is_empty() || !claims.databases.is_empty());
-    if found.is_empty() {
-        components.keep(path, mounts, view);
-    } else {
-        let assignment = assign(&view, &found);
-        let vendor = version::vendor(&view, &roots)?;
-        components.add(path, mounts, view, &found, &assignment, vendor.as_deref());
+    if !found.is_empty() {
+        let assignment = assign(view, &found);
+        let vendor = version::vendor(view, &roots)?;
+        let tree = Tree {
+            path,
+            view,
+            mounts: mounts.len(),
+            found: &found,
+            vendor: vendor.as_deref(),
+            settled: request.memory.map(Memory::settled),
+        };
+        shares.all = deal(&tree, &assignment);
     }
-    Ok(())
+    Ok(shares)
 }
 
 #[cfg(test)]

@@ -87,6 +87,7 @@ fn split_at(root: &Path, by: Split) -> Closure {
         policy: &Policy::default(),
         threads: 1,
         temporary: root,
+        memory: None,
     };
     split(closure, &request).unwrap().0
 }
@@ -95,7 +96,7 @@ fn split_at(root: &Path, by: Split) -> Closure {
 fn dealt(closure: &Closure) -> BTreeMap<Vec<u8>, usize> {
     let mut counts = BTreeMap::new();
     for component in &closure.components {
-        let Content::Members { picked } = &component.content else {
+        let Content::Members { picked, .. } = &component.content else {
             panic!("not split");
         };
         for path in picked
@@ -130,7 +131,7 @@ fn expected(root: &Path) -> BTreeMap<Vec<u8>, usize> {
 /// Which component a path is in.
 fn home(closure: &Closure, path: &str) -> Option<String> {
     let holds = |content: &Content| match content {
-        Content::Members { picked } => picked
+        Content::Members { picked, .. } => picked
             .iter()
             .any(|picked| picked.seen.contains(&TreePath::new(path).unwrap())),
         _ => false,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::SplitRequest;
 use crate::source::{Mount, SourceError};
 use crate::tree::{
-    Flavour, ListRequest, Listing, Opener, Parents, Policy, TreeError, TreePath, list,
+    Flavour, ListRequest, Listing, Opener, Parents, Part, Policy, TreeError, TreePath, list,
 };
 
 /// No entry.
@@ -49,43 +49,24 @@ pub(super) enum Shape {
 }
 
 impl View {
-    /// Lists the mounts laid over each other, as their layers will have them.
-    pub(super) fn of(
-        mounts: &[Mount],
-        request: &SplitRequest<'_>,
-        policy: &Policy,
-    ) -> Result<Self, SourceError> {
-        let mut opener = Opener::default();
-        let (mut parts, mut dests) = (Vec::new(), Vec::new());
-        for mount in mounts {
-            let dest = dest(mount)?;
-            parts.push(opener.open(&mount.host, dest.clone(), Flavour::Plain)?);
-            dests.push(dest);
-        }
-        let parents = Parents::of(&parts, *policy);
-        let listing = list(ListRequest {
-            parts,
-            made: Vec::new(),
-            policy,
-            exclude: request.exclude,
-            parents: &parents,
-            yielding: false,
-            threads: request.threads,
-        })?;
-        Ok(Self::new(listing, mounts.to_vec(), dests))
-    }
-
-    fn new(listing: Listing, mounts: Vec<Mount>, dests: Vec<TreePath>) -> Self {
+    /// Of the listing of these mounts.
+    pub(super) fn new(listing: Listing, mounts: &[Mount]) -> Result<Self, SourceError> {
+        let dests = mounts.iter().map(dest).collect::<Result<_, _>>()?;
         let spans = spans(&listing);
         let (children, dirs) = children(&listing, &spans);
-        Self {
+        Ok(Self {
             listing,
             spans,
             children,
             dirs,
-            mounts,
+            mounts: mounts.to_vec(),
             dests,
-        }
+        })
+    }
+
+    /// What was listed.
+    pub(super) fn listing(&self) -> &Listing {
+        &self.listing
     }
 
     /// What was listed, for the layers.
@@ -167,11 +148,6 @@ impl View {
     /// An entry's extended attribute `user.component`.
     pub(super) fn component(&self, at: u32) -> Option<&[u8]> {
         self.listing.xattr(at as usize, b"user.component")
-    }
-
-    /// What was left out of the listing and why.
-    pub(super) fn warnings(&self) -> &[String] {
-        self.listing.warnings()
     }
 
     /// Where mounts land, each place once, the outermost first.
@@ -271,6 +247,28 @@ impl View {
         }
         Ok(name.to_owned())
     }
+}
+
+/// Lists mounts laid over each other, as their layers will have them.
+pub(super) fn list_mounts(
+    mounts: &[Mount],
+    request: &SplitRequest<'_>,
+    policy: &Policy,
+) -> Result<Listing, SourceError> {
+    let mut opener = Opener::default();
+    let open = |mount: &Mount| opener.open(&mount.host, dest(mount)?, Flavour::Plain);
+    let parts: Vec<Part> = mounts.iter().map(open).collect::<Result<_, _>>()?;
+    let parents = Parents::of(&parts, *policy);
+    Ok(list(ListRequest {
+        parts,
+        made: Vec::new(),
+        policy,
+        exclude: request.exclude,
+        parents: &parents,
+        yielding: false,
+        threads: request.threads,
+        memory: request.memory,
+    })?)
 }
 
 fn spans(listing: &Listing) -> Vec<Span> {

@@ -117,7 +117,7 @@ fn no_change_is_missed() {
     let at = |path: &str| tree.at(format!("app/node_modules/{path}"));
     let changes: [Change; 14] = [
         ("a file", &|| {
-            fs::write(at("p1/lib/other.js"), "new").unwrap()
+            fs::write(at("p1/lib/other.js"), "new").unwrap();
         }),
         ("a version", &|| {
             let says = r#"{"name":"p2","version":"2.0.0"}"#;
@@ -133,7 +133,7 @@ fn no_change_is_missed() {
         }),
         ("a package gone", &|| fs::remove_dir_all(at("p5")).unwrap()),
         ("a package moved", &|| {
-            fs::rename(at("p6"), at("q6")).unwrap()
+            fs::rename(at("p6"), at("q6")).unwrap();
         }),
         ("two swapped", &|| {
             fs::rename(at("p7"), at("tmp")).unwrap();
@@ -141,7 +141,7 @@ fn no_change_is_missed() {
             fs::rename(at("tmp"), at("p8")).unwrap();
         }),
         ("a deep file", &|| {
-            fs::write(at("p9/lib/deep/x"), "").unwrap()
+            fs::write(at("p9/lib/deep/x"), "").unwrap();
         }),
         ("a mode above", &|| {
             fs::set_permissions(at("p10/lib"), Permissions::from_mode(0o711)).unwrap();

@@ -36,7 +36,7 @@ impl DirStore {
             temporary.file.rewind().map_err(reading)?;
             drain(&mut Verifying::new(&temporary.file, wanted), wanted)?;
         }
-        self.install(temporary, wanted)
+        self.install(temporary, wanted, None)
     }
 
     /// Takes over a sound blob of another directory, without copying its bytes if that

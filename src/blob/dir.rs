@@ -14,6 +14,7 @@ use super::adopt::Trust;
 use super::folder::{Folder, Found, failed};
 use super::ledger::{Knowledge, Ledger, Stamp};
 use super::store::{COPY_BUFFER, copy_stream, unreadable};
+use super::sum::Sum;
 use super::temporary::{Kind, Temporary};
 use super::verify::Verifying;
 use super::writer::DirWriter;
@@ -30,8 +31,15 @@ pub struct DirStore {
     pub(super) writes: Option<SyncMode>,
     unnamed: AtomicBool,
     ledger: Arc<Ledger>,
-    /// What was written or hashed here, and how it looked then.
-    fresh: Mutex<BTreeMap<Digest, Stamp>>,
+    /// What was written or hashed here.
+    fresh: Mutex<BTreeMap<Digest, Fresh>>,
+}
+
+/// A blob that was written or hashed, and how its file looked then.
+#[derive(Clone, Copy)]
+struct Fresh {
+    stamp: Stamp,
+    sum: Option<Sum>,
 }
 
 /// Whether blobs are on stable storage when `finish` returns.
@@ -144,12 +152,12 @@ impl DirStore {
             false => Knowledge::Written,
         };
         let Some(now) = self.clock() else { return };
-        for (digest, stamp) in fresh {
+        for (digest, Fresh { stamp, sum }) in fresh {
             let Ok(Found::File(_, stat)) = self.find(&digest) else {
                 continue;
             };
             if Stamp::of(&stat) == stamp && stamp.older_than(&now) {
-                self.ledger.record(&digest, stamp, known);
+                self.ledger.record(&digest, stamp, known, sum);
             }
         }
         self.ledger.save();
@@ -180,6 +188,7 @@ impl DirStore {
         &self,
         mut temporary: Temporary<'_>,
         descriptor: &Descriptor,
+        sum: Option<Sum>,
     ) -> Result<(), BlobError> {
         let digest = &descriptor.digest;
         let home = self.home(digest.algorithm())?;
@@ -199,7 +208,8 @@ impl DirStore {
             temporary.replace(home, digest.hex())?;
         }
         if let Ok(stat) = rustix::fs::fstat(&temporary.file) {
-            self.note(digest, Stamp::of(&stat));
+            let stamp = Stamp::of(&stat);
+            self.fresh().insert(digest.clone(), Fresh { stamp, sum });
         }
         Ok(())
     }
@@ -209,14 +219,24 @@ impl DirStore {
         self.contains(descriptor).unwrap_or(false)
     }
 
+    /// Takes note of how a file looks whose bytes are known to be right.
     pub(super) fn note(&self, digest: &Digest, stamp: Stamp) {
-        self.fresh().insert(digest.clone(), stamp);
+        let mut fresh = self.fresh();
+        let before = fresh.get(digest);
+        let before = before.filter(|before| before.stamp.has_content_of(&stamp));
+        let sum = before.and_then(|before| before.sum);
+        fresh.insert(digest.clone(), Fresh { stamp, sum });
+    }
+
+    /// Whether sums are worth making: somebody remembers them.
+    pub(super) fn remembers(&self) -> bool {
+        self.ledger.lasts()
     }
 
     /// Whether a file need not be hashed again; one that may not be on stable storage
     /// is flushed if this store cares.
     fn knows(&self, file: &File, digest: &Digest, stamp: &Stamp) -> Result<bool, BlobError> {
-        if self.fresh().get(digest) == Some(stamp) {
+        if self.fresh().get(digest).map(|fresh| fresh.stamp) == Some(*stamp) {
             return Ok(true);
         }
         let known = self.ledger.knows(digest, stamp);
@@ -232,13 +252,19 @@ impl DirStore {
         self.writes == Some(SyncMode::Full)
     }
 
+    /// Whether a file that was touched since it was hashed has its old sum.
+    fn has_old_sum(&self, file: &File, descriptor: &Descriptor, stamp: &Stamp) -> bool {
+        let sum = self.ledger.sum(&descriptor.digest, stamp);
+        sum.is_some_and(|sum| Sum::of_file(file, descriptor.size).is_ok_and(|now| now == sum))
+    }
+
     fn flush_blob(&self, file: &File, digest: &Digest) -> Result<(), BlobError> {
         let path = || self.path_of(digest);
         file.sync_all().map_err(|e| failed("flush", path(), e))
     }
 
     // A panic elsewhere cannot leave the map half-changed.
-    fn fresh(&self) -> MutexGuard<'_, BTreeMap<Digest, Stamp>> {
+    fn fresh(&self) -> MutexGuard<'_, BTreeMap<Digest, Fresh>> {
         self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -313,9 +339,11 @@ impl BlobStore for DirStore {
         if self.knows(&file, &descriptor.digest, &stamp)? {
             return Ok(true);
         }
-        match drain(&mut Verifying::new(&file, descriptor), descriptor) {
-            Err(BlobError::Damaged { .. }) => return Ok(false),
-            result => result?,
+        if !self.has_old_sum(&file, descriptor, &stamp) {
+            match drain(&mut Verifying::new(&file, descriptor), descriptor) {
+                Err(BlobError::Damaged { .. }) => return Ok(false),
+                result => result?,
+            }
         }
         if self.flushes() {
             // Whoever wrote it may not have cared.

@@ -14,6 +14,7 @@ use rustix::fs::Stat;
 
 use super::Digest;
 use super::folder::{Folder, Found, read_small};
+use super::sum::Sum;
 use super::temporary::{Kind, Temporary};
 
 /// More records than this are not kept.
@@ -72,6 +73,8 @@ struct Record {
     digest: Digest,
     stamp: Stamp,
     since: Since,
+    /// To tell that the bytes are the same though something about the file has changed.
+    sum: Option<Sum>,
 }
 
 /// How long a record can be believed.
@@ -129,9 +132,19 @@ impl Ledger {
         })
     }
 
+    /// The sum of a file that was hashed as `digest` before something about it changed, such
+    /// as its number of names.
+    pub(crate) fn sum(&self, digest: &Digest, stamp: &Stamp) -> Option<Sum> {
+        let known = self.lock();
+        let found = known.get(&stamp.place)?;
+        let same = found.digest == *digest && found.stamp.size == stamp.size;
+        found.sum.filter(|_| same)
+    }
+
     /// Records a file that was hashed; without a way to tell a power cut, none that is
     /// not on stable storage.
-    pub(crate) fn record(&self, digest: &Digest, stamp: Stamp, known: Knowledge) {
+    pub(crate) fn record(&self, digest: &Digest, stamp: Stamp, known: Knowledge, sum: Option<Sum>) {
+        let sum = sum.or_else(|| self.sum(digest, &stamp));
         let flushed = self.knows(digest, &stamp) == Some(Knowledge::Flushed);
         let since = match known {
             Knowledge::Written if !flushed => self.boot.get_or_init(boot).clone().map(Since::Boot),
@@ -142,6 +155,7 @@ impl Ledger {
             digest,
             stamp,
             since,
+            sum,
         });
         self.lock().extend(record.map(|r| (r.stamp.place, r)));
     }
@@ -210,9 +224,10 @@ fn render(all: &Known) -> String {
             Since::Flushed => "flushed",
             Since::Boot(id) => id,
         };
+        let sum = record.sum.map_or("-".to_owned(), |sum| sum.to_string());
         let _ = writeln!(
             text,
-            "{} {device} {inode} {size} {modified} {modified_ns} {changed} {changed_ns} {since} .",
+            "{} {device} {inode} {size} {modified} {modified_ns} {changed} {changed_ns} {since} {sum} .",
             record.digest
         );
     }
@@ -238,12 +253,17 @@ fn parse_line(line: &str) -> Option<Record> {
         "flushed" => Since::Flushed,
         id => Since::Boot(id.to_owned()),
     };
+    let sum = match words.next()? {
+        "-" => None,
+        sum => Some(sum.parse().ok()?),
+    };
     // The full stop tells a whole line from one that was cut in its last word.
     let whole = words.next() == Some(".") && words.next().is_none();
     whole.then_some(Record {
         digest,
         stamp,
         since,
+        sum,
     })
 }
 
@@ -263,8 +283,9 @@ mod tests {
     #[test]
     fn survives_a_file_and_cut_lines() {
         let ledger = Ledger::default();
-        ledger.record(&Digest::of(b"a"), stamp(1), Knowledge::Flushed);
-        ledger.record(&Digest::of(b"b"), stamp(2), Knowledge::Written);
+        let sum = Some(super::super::sum::Summing::default().finish());
+        ledger.record(&Digest::of(b"a"), stamp(1), Knowledge::Flushed, sum);
+        ledger.record(&Digest::of(b"b"), stamp(2), Knowledge::Written, None);
         let text = render(&ledger.lock());
         assert_eq!(parse(&text), *ledger.lock());
         for cut in 0..text.len() {
@@ -281,7 +302,7 @@ mod tests {
     fn knows_exactly_what_was_recorded() {
         let ledger = Ledger::default();
         let knows = |digest: &[u8], stamp| ledger.knows(&Digest::of(digest), &stamp);
-        ledger.record(&Digest::of(b"a"), stamp(1), Knowledge::Flushed);
+        ledger.record(&Digest::of(b"a"), stamp(1), Knowledge::Flushed, None);
         assert_eq!(knows(b"a", stamp(1)), Some(Knowledge::Flushed));
         assert_eq!(knows(b"b", stamp(1)), None);
         let touched = Stamp {
@@ -289,6 +310,14 @@ mod tests {
             ..stamp(1)
         };
         assert_eq!(knows(b"a", touched), None);
+        assert_eq!(ledger.sum(&Digest::of(b"a"), &touched), None);
+        let sum = Some(super::super::sum::Summing::default().finish());
+        ledger.record(&Digest::of(b"a"), stamp(1), Knowledge::Flushed, sum);
+        ledger.record(&Digest::of(b"a"), stamp(1), Knowledge::Flushed, None);
+        assert_eq!(ledger.sum(&Digest::of(b"a"), &touched), sum);
+        assert_eq!(ledger.sum(&Digest::of(b"b"), &touched), None);
+        let longer = Stamp { size: 4, ..touched };
+        assert_eq!(ledger.sum(&Digest::of(b"a"), &longer), None);
         assert!(stamp(1).older_than(&Stamp {
             modified: (8, 2),
             ..stamp(3)
@@ -304,9 +333,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger");
         let ledger = Ledger::load(&path);
-        ledger.record(&Digest::of(b"a"), stamp(1), Knowledge::Written);
-        ledger.record(&Digest::of(b"b"), stamp(2), Knowledge::Flushed);
-        ledger.record(&Digest::of(b"b"), stamp(2), Knowledge::Written);
+        ledger.record(&Digest::of(b"a"), stamp(1), Knowledge::Written, None);
+        ledger.record(&Digest::of(b"b"), stamp(2), Knowledge::Flushed, None);
+        ledger.record(&Digest::of(b"b"), stamp(2), Knowledge::Written, None);
         ledger.save();
         let again = Ledger::load(&path);
         let knows =

@@ -10,6 +10,7 @@ mod ledger;
 mod memory;
 mod spool;
 mod store;
+mod sum;
 pub(crate) mod temporary;
 mod verify;
 mod writer;

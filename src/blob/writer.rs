@@ -11,6 +11,7 @@ use rustix::fs::{Advice, fadvise};
 
 use super::dir::DirStore;
 use super::folder::failed;
+use super::sum::Summing;
 use super::temporary::Temporary;
 use super::{Ahead, Algorithm, BlobError, BlobWriter, Descriptor, Hasher};
 
@@ -22,6 +23,9 @@ pub(super) struct DirWriter<'a> {
     store: &'a DirStore,
     temporary: Temporary<'a>,
     hasher: Hasher,
+    /// None if nobody remembers it, or if making it costs more than it may save: bytes that
+    /// are put into their places by many threads are as quickly made anew.
+    sum: Option<Summing>,
     gathered: Vec<u8>,
     size: u64,
 }
@@ -32,9 +36,15 @@ impl<'a> DirWriter<'a> {
             store,
             temporary,
             hasher: Hasher::new(algorithm),
+            sum: store.remembers().then(Summing::default),
             gathered: Vec::new(),
             size: 0,
         }
+    }
+
+    fn hash(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
     }
 
     fn pass_on(&mut self) -> Result<(), BlobError> {
@@ -71,7 +81,10 @@ impl Ahead for AheadInFile {
 
 impl BlobWriter for DirWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
-        self.follow(bytes);
+        self.hash(bytes);
+        if let Some(sum) = &mut self.sum {
+            sum.update(bytes);
+        }
         if self.gathered.len() + bytes.len() > GATHER {
             self.pass_on()?;
         }
@@ -94,8 +107,8 @@ impl BlobWriter for DirWriter<'_> {
     }
 
     fn follow(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-        self.size += bytes.len() as u64;
+        self.sum = None;
+        self.hash(bytes);
     }
 
     fn finish(mut self: Box<Self>, media_type: &str) -> Result<Descriptor, BlobError> {
@@ -104,6 +117,7 @@ impl BlobWriter for DirWriter<'_> {
             store,
             temporary,
             hasher,
+            sum,
             size,
             ..
         } = *self;
@@ -112,7 +126,7 @@ impl BlobWriter for DirWriter<'_> {
             digest: hasher.finish(),
             size,
         };
-        store.install(temporary, &descriptor)?;
+        store.install(temporary, &descriptor, sum.map(Summing::finish))?;
         Ok(descriptor)
     }
 }

@@ -49,7 +49,15 @@ impl Closure {
         let mut components: BTreeMap<String, Component> = BTreeMap::new();
         let mut references: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut roots = Vec::new();
-        for closure in nest::uppermost(closures) {
+        let mut closures = nest::uppermost(closures);
+        // Of one alone everything stays as it is, which large graphs feel.
+        if closures.len() == 1
+            && let Some(mut only) = closures.pop()
+        {
+            keep_first_of_each(&mut only.roots);
+            return Ok(only);
+        }
+        for closure in closures {
             for node in closure.graph.nodes() {
                 let targets = closure.graph.references(node).iter();
                 let targets = targets.map(|to| closure.graph.path(*to).to_owned());
@@ -139,9 +147,11 @@ impl Closure {
 
     fn keep(self, keep: &[NodeId], mut roots: Vec<String>) -> Self {
         keep_first_of_each(&mut roots);
-        let graph = self.graph.restrict(keep);
-        let mut components = self.components;
-        components.retain(|component| graph.find(&component.path).is_some());
+        let (mut graph, mut components) = (self.graph, self.components);
+        if keep.len() < graph.len() {
+            graph = graph.restrict(keep);
+            components.retain(|component| graph.find(&component.path).is_some());
+        }
         Self {
             components,
             graph,

@@ -44,7 +44,10 @@ fn attributes(document: &Value) -> Result<Document, Fault> {
     let mut all = Document::default();
     for (key, roots) in members(at, document.get("exportReferencesGraph"))? {
         all.roots.extend(match roots {
-            Value::String(_) => vec![path(&pointer(at, key), roots)?],
+            Value::String(_) => {
+                let root = path(roots).map_err(|reason| fault(&pointer(at, key), reason))?;
+                vec![root]
+            }
             _ => paths(&pointer(at, key), Some(roots))?,
         });
         let Some(named) = document.get(key) else {
@@ -62,7 +65,7 @@ fn attributes(document: &Value) -> Result<Document, Fault> {
 fn versioned(document: &Value) -> Result<Document, Fault> {
     let store = match document.get("storeDir") {
         None => "/nix/store".to_owned(),
-        Some(value) => path("/storeDir", value)?,
+        Some(value) => path(value).map_err(|reason| fault("/storeDir", reason))?,
     };
     let info = document.get("info").unwrap_or(&Value::Null);
     Ok(Document {
@@ -78,12 +81,8 @@ fn list(at: &str, entries: &Value) -> Result<Vec<Listed>, Fault> {
     let entry = |(i, value): (usize, &Value)| {
         let at = pointer(at, i);
         let named = need(&at, value, "path")?;
-        entry(
-            &at,
-            path(&pointer(&at, "path"), named)?,
-            value,
-            |reference| reference,
-        )
+        let path = path(named).map_err(|reason| fault(&pointer(&at, "path"), reason))?;
+        entry(&at, path, value, |reference| reference)
     };
     entries.iter().enumerate().map(entry).collect()
 }
@@ -96,7 +95,7 @@ fn map(store: Option<&str>, at: &str, entries: &Value) -> Result<Vec<Listed>, Fa
     };
     let entry = |(name, value): &Member| {
         let at = pointer(at, name);
-        let name = checked(&at, name)?;
+        let name = checked(name).map_err(|reason| fault(&at, reason))?;
         entry(&at, absolute(name), value, absolute)
     };
     members(at, Some(entries))?.iter().map(entry).collect()
@@ -144,24 +143,25 @@ fn paths(at: &str, value: Option<&Value>) -> Result<Vec<String>, Fault> {
         Some(Value::Array(items)) => items
             .iter()
             .enumerate()
-            .map(|(i, item)| path(&pointer(at, i), item))
+            .map(|(i, item)| path(item).map_err(|reason| fault(&pointer(at, i), reason)))
             .collect(),
         other => Err(wrong(at, "a list of paths", other.unwrap_or(&Value::Null))),
     }
 }
 
-fn path(at: &str, value: &Value) -> Result<String, Fault> {
+/// A path, or what is wrong with it; where it stands is told only if something is.
+fn path(value: &Value) -> Result<String, String> {
     match value {
-        Value::String(path) => checked(at, path),
-        other => Err(wrong(at, "a path", other)),
+        Value::String(path) => checked(path),
+        other => Err(unexpected("a path", other)),
     }
 }
 
-fn checked(at: &str, path: &str) -> Result<String, Fault> {
+fn checked(path: &str) -> Result<String, String> {
     if path.is_empty() {
-        Err(fault(at, "an empty path".into()))
+        Err("an empty path".into())
     } else if path.contains('\0') {
-        Err(fault(at, "a path contains NUL".into()))
+        Err("a path contains NUL".into())
     } else {
         Ok(path.to_owned())
     }
@@ -207,7 +207,11 @@ fn hash(at: &str, value: Option<&Value>) -> Result<Option<String>, Fault> {
 }
 
 fn wrong(at: &str, expected: &str, found: &Value) -> Fault {
-    fault(at, format!("expected {expected}, found {}", found.kind()))
+    fault(at, unexpected(expected, found))
+}
+
+fn unexpected(expected: &str, found: &Value) -> String {
+    format!("expected {expected}, found {}", found.kind())
 }
 
 fn fault(at: &str, reason: String) -> Fault {

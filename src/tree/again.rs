@@ -108,8 +108,11 @@ struct Look<'a> {
     telling: Mutex<Vec<(u16, bool)>>,
 }
 
-/// How many directories a thread takes at a time.
+/// How many stretches of directories a thread takes at a time.
 const STRIDE: usize = 16;
+
+/// How many entries of one directory a thread looks at in one go.
+const STRETCH: usize = 1024;
 
 impl<'a> Look<'a> {
     fn new(walk: &'a Walk<'a>, recorded: &'a Recorded) -> Self {
@@ -132,17 +135,19 @@ impl<'a> Look<'a> {
     /// By directory: whether it must be listed anew.
     fn stale(self) -> Vec<bool> {
         let next = AtomicUsize::new(0);
-        let all = self.stale.len();
+        let stretches: Vec<(u32, u32)> = self.stretches().collect();
         let work = || {
             loop {
                 let from = next.fetch_add(STRIDE, Ordering::Relaxed);
-                if from >= all {
+                let some = stretches.get(from..).unwrap_or_default();
+                if some.is_empty() {
                     return;
                 }
-                (from..all.min(from + STRIDE)).for_each(|number| self.look(number));
+                let mine = some.iter().take(STRIDE);
+                mine.for_each(|(number, from)| self.look(*number as usize, *from as usize));
             }
         };
-        let workers = self.walk.threads.min(all / STRIDE);
+        let workers = self.walk.threads.min(stretches.len() / STRIDE);
         std::thread::scope(|scope| {
             for _ in 1..workers {
                 scope.spawn(work);
@@ -153,8 +158,17 @@ impl<'a> Look<'a> {
         stale.map(AtomicBool::into_inner).collect()
     }
 
-    /// Looks at a directory's entries, and marks it and those of them that changed.
-    fn look(&self, number: usize) {
+    /// (directory, its first entry to look at), one at least for each directory.
+    fn stretches(&self) -> impl Iterator<Item = (u32, u32)> {
+        let dirs = self.recorded.walked.dirs.iter().zip(0..);
+        dirs.flat_map(|(dir, number)| {
+            let starts = (0..dir.children.len().max(1)).step_by(STRETCH);
+            starts.map(move |from| (number, from as u32))
+        })
+    }
+
+    /// Looks at a stretch of a directory's entries, and marks it and those that changed.
+    fn look(&self, number: usize, from: usize) {
         let walked = &self.recorded.walked;
         let dir = &walked.dirs[number];
         let part = self.walk.part;
@@ -167,11 +181,11 @@ impl<'a> Look<'a> {
         let Ok(fd) = part.root.hold_dir(&source) else {
             return self.mark(number);
         };
-        if !above && !self.names_hold(number, &fd) {
+        if from == 0 && !above && !self.names_hold(number, &fd) {
             self.mark(number);
         }
         let mut path = Vec::new();
-        for node in &dir.children {
+        for node in dir.children.iter().skip(from).take(STRETCH) {
             if !self.holds(&fd, dir, node, renamed, &mut path) {
                 self.mark(number);
                 if node.tag == Tag::Dir {

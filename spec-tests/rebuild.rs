@@ -176,6 +176,44 @@ fn no_change_is_missed() {
 }
 
 #[test]
+fn what_was_found_with_other_flags_is_not_believed() {
+    let (tree, cache) = (tree(), Tree::new());
+    let plain = build(&tree, cache.path());
+    let fewer = build(&tree, cache.path()).args(["--exclude", "p1"]);
+    let whole = build(&tree, cache.path()).args(["--split", "none"]);
+    let cases = [&plain, &fewer, &whole];
+    let digests = cases.map(|case| case.success().digest());
+    let kept = || {
+        let found = fs::read_dir(cache.at("trees/v1")).unwrap();
+        let mut found: Vec<_> = found.map(|entry| entry.unwrap().path()).collect();
+        found.sort();
+        found
+    };
+    let all = kept();
+    for turn in 1..all.len() {
+        let bytes: Vec<_> = all.iter().map(|path| fs::read(path).unwrap()).collect();
+        for (number, path) in all.iter().enumerate() {
+            fs::write(path, &bytes[(number + turn) % all.len()]).unwrap();
+        }
+        assert_eq!(cases.map(|case| case.success().digest()), digests, "{turn}");
+        assert_eq!(kept(), all);
+    }
+}
+
+#[test]
+fn neither_threads_nor_what_is_known_are_seen() {
+    let tree = tree();
+    let expected = anew(&tree);
+    for jobs in ["1", "2", "8"] {
+        let cache = Tree::new();
+        for _ in 0..3 {
+            let case = build(&tree, cache.path()).args(["--jobs", jobs]);
+            assert_eq!(case.success().digest(), expected, "{jobs}");
+        }
+    }
+}
+
+#[test]
 fn what_is_left_out_is_told_every_time() {
     let (tree, cache) = (tree().socket("app/talk"), Tree::new());
     settle();

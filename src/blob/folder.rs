@@ -206,7 +206,8 @@ pub(crate) fn open_regular(path: &Path) -> Option<File> {
 pub(crate) fn read_small(path: &Path, limit: u64) -> Option<Vec<u8>> {
     use std::io::Read as _;
     let file = open_regular(path)?;
-    let mut bytes = Vec::new();
+    // Most are smaller than this, and read by one call.
+    let mut bytes = Vec::with_capacity(1 << 10);
     file.take(limit + 1).read_to_end(&mut bytes).ok()?;
     (bytes.len() as u64 <= limit).then_some(bytes)
 }

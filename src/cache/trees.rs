@@ -99,7 +99,13 @@ fn copy(from: &File, range: std::ops::Range<u64>, to: &mut File) -> io::Result<(
 impl Memory for TreeMemory {
     fn recall(&self, name: &str) -> Option<Box<dyn Read>> {
         let path = self.home.join(name);
-        let file = open_regular(&path)?;
+        let mut file = open_regular(&path)?;
+        // What was found of the same tree with other flags is as whole, and wrong.
+        let mut told = vec![0; name.len()];
+        file.read_exact(&mut told).ok()?;
+        if told != name.as_bytes() {
+            return None;
+        }
         touch(&path);
         Some(Box::new(file))
     }
@@ -108,6 +114,7 @@ impl Memory for TreeMemory {
         let mut fresh = self.lock();
         let from = fresh.end;
         let written = fresh.file.seek(SeekFrom::Start(from)).and_then(|_| {
+            fresh.file.write_all(name.as_bytes())?;
             write(&mut fresh.file)?;
             fresh.file.stream_position()
         });
@@ -152,6 +159,9 @@ mod tests {
         assert_eq!(of("a").as_deref(), Some("one"));
         assert_eq!(of("b"), None);
         assert_eq!(of("c").as_deref(), Some("two"));
+        let of = |name| home(cache.path()).join(name);
+        fs::copy(of("c"), of("a")).unwrap();
+        assert_eq!(told(&memory, "a"), None, "under another name");
     }
 
     #[test]

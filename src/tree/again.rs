@@ -494,6 +494,8 @@ mod tests {
             None
         );
         // Nothing that was found then may be relied on, though no fact is another.
+        let stale = stale(dir.path(), &memory);
+        assert!(stale.len() == 9 && !stale.contains(&false), "{stale:?}");
         let later = Kept {
             all: Mutex::new(lock(&memory.all).clone()),
             settled: Settled::of_run(i64::MAX),
@@ -502,6 +504,38 @@ mod tests {
         let fresh = listed(dir.path(), Flavour::Plain, Some(&Kept::of_everything()));
         assert!(again.identities().is_some());
         assert_eq!(again.identities(), fresh.identities());
+    }
+
+    /// Which directories of a tree do not look as the memory has them.
+    fn stale(host: &Path, memory: &Kept) -> Vec<bool> {
+        let dest = TreePath::new("some/where").unwrap();
+        let part = Opener::default().open(host, dest, Flavour::Plain).unwrap();
+        let walk = Walk {
+            part: &part,
+            index: 0,
+            policy: &Policy::default(),
+            exclude: &Exclude::default(),
+            devices: &crate::tree::scan::Devices::default(),
+            threads: 1,
+        };
+        let all = lock(&memory.all);
+        let mut bytes = &all.values().next().unwrap()[..];
+        let recorded = record::read(&mut bytes, 0, walk.devices).unwrap();
+        Look::new(&walk, &recorded).stale()
+    }
+
+    #[test]
+    fn only_what_changed_is_listed_anew() {
+        let (dir, memory) = (tree(), Kept::of_everything());
+        listed(dir.path(), Flavour::Plain, Some(&memory));
+        let count = || stale(dir.path(), &memory).iter().filter(|s| **s).count();
+        assert_eq!(count(), 0);
+        tick();
+        fs::write(dir.path().join("f/g/1"), "new").unwrap();
+        assert_eq!(count(), 1);
+        fs::write(dir.path().join("a/b/new"), "new").unwrap();
+        // Both the directory and the one that has its times.
+        assert_eq!(count(), 3);
     }
 
     #[test]

@@ -181,7 +181,10 @@ impl<'a> Look<'a> {
         let Ok(fd) = part.root.hold_dir(&source) else {
             return self.mark(number);
         };
-        if from == 0 && !above && !self.names_hold(number, &fd) {
+        if !above && !self.is_telling(self.devices[number], &fd) {
+            return self.mark(number);
+        }
+        if (number, from, above) == (0, 0, false) && !self.top_holds(&fd) {
             self.mark(number);
         }
         let mut path = Vec::new();
@@ -199,13 +202,7 @@ impl<'a> Look<'a> {
         self.stale[number].store(true, Ordering::Relaxed);
     }
 
-    /// Whether a directory that was not touched must have the names that it had.
-    fn names_hold(&self, number: usize, fd: &OwnedFd) -> bool {
-        let device = self.devices[number];
-        self.is_telling(device, fd) && (number > 0 || self.top_holds(fd))
-    }
-
-    /// What the top looks like is in no directory of this tree.
+    /// Whether the top is as it was, which no directory of this tree tells.
     fn top_holds(&self, fd: &OwnedFd) -> bool {
         let flags = AtFlags::EMPTY_PATH;
         let found = retry(|| statx(fd, "", flags, StatxFlags::BASIC_STATS));
@@ -220,6 +217,7 @@ impl<'a> Look<'a> {
         })
     }
 
+    /// Whether a directory that was not touched must have the names that it had.
     fn is_telling(&self, device: u16, fd: &OwnedFd) -> bool {
         let mut known = lock(&self.telling);
         if let Some((_, telling)) = known.iter().find(|(known, _)| *known == device) {

@@ -21,6 +21,7 @@ mod record;
 mod root;
 mod scan;
 mod seen;
+mod settle;
 mod walk;
 mod xattr;
 

@@ -31,14 +31,16 @@ struct Fresh {
 }
 
 impl TreeMemory {
-    /// For the cache at `cache`, which need not exist; `temporary` is a directory for what
-    /// is not in it yet.
+    /// For the cache at `cache`; if that does not exist yet, `temporary` is a directory for
+    /// what will go there.
     ///
     /// # Errors
-    /// [`CacheError::Io`] if no file can be made there.
+    /// [`CacheError::Io`] if no file can be made in either.
     pub fn open(cache: &Path, temporary: &Path) -> Result<Self, CacheError> {
         let fail = |e| CacheError::io("make a temporary file in", temporary, e);
-        let file = tempfile::tempfile_in(temporary).map_err(fail)?;
+        let file = tempfile::tempfile_in(cache)
+            .or_else(|_| tempfile::tempfile_in(temporary))
+            .map_err(fail)?;
         let made = file.metadata().map_err(fail)?;
         let began = made.ctime().saturating_mul(1_000_000_000);
         let began = began.saturating_add(made.ctime_nsec());

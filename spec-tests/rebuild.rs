@@ -214,6 +214,28 @@ fn neither_threads_nor_what_is_known_are_seen() {
 }
 
 #[test]
+fn what_another_program_says_is_asked_for_again() {
+    let tree = Tree::new()
+        .file("var/lib/rpm/rpmdb.sqlite", "only rpm reads it")
+        .file("usr/bin/foo", "foo")
+        .file("usr/bin/bar", "bar");
+    settle();
+    let script = "#!/bin/sh\nprintf 'Pfoo\\tfoo-1.src.rpm\\t1-1\\nF/usr/bin/foo\\n'\n";
+    let tools = Tree::new().dir("none").file("some/rpm", script);
+    let tools = tools.mode("some/rpm", 0o755);
+    let cache = Tree::new();
+    let mut digests = Vec::new();
+    for path in ["none", "some", "none", "some"] {
+        let known = build(&tree, cache.path()).env("PATH", tools.at(path));
+        let fresh = Case::build(["-o", "oci:out", "--no-cache", "--max-layers", "12"]);
+        let fresh = fresh.arg(tree.path()).env("PATH", tools.at(path));
+        digests.push(known.success().digest());
+        assert_eq!(digests.last(), Some(&fresh.success().digest()), "{path}");
+    }
+    assert_ne!(digests[0], digests[1]);
+}
+
+#[test]
 fn what_is_left_out_is_told_every_time() {
     let (tree, cache) = (tree().socket("app/talk"), Tree::new());
     settle();

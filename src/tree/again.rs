@@ -184,7 +184,7 @@ impl<'a> Look<'a> {
         if !above && !self.is_telling(self.devices[number], &fd) {
             return self.mark(number);
         }
-        if (number, from, above) == (0, 0, false) && !self.top_holds(&fd) {
+        if (number, from, above) == (0, 0, false) && !self.top_holds() {
             self.mark(number);
         }
         let mut path = Vec::new();
@@ -203,17 +203,15 @@ impl<'a> Look<'a> {
     }
 
     /// Whether the top is as it was, which no directory of this tree tells.
-    fn top_holds(&self, fd: &OwnedFd) -> bool {
-        let flags = AtFlags::EMPTY_PATH;
-        let found = retry(|| statx(fd, "", flags, StatxFlags::BASIC_STATS));
-        let top = self.recorded.walked.top;
-        found.is_ok_and(|found| {
-            top.is_some_and(|top| {
-                top.ino == found.stx_ino
-                    && top.changed == changed(&found)
-                    && self.recorded.settled.trusts(top.changed)
-                    && self.is_device(top.dev, &found)
-            })
+    fn top_holds(&self) -> bool {
+        let Ok(found) = self.walk.part.root.examine() else {
+            return false;
+        };
+        self.recorded.walked.top.is_some_and(|top| {
+            top.ino == found.stx_ino
+                && top.changed == changed(&found)
+                && self.recorded.settled.trusts(top.changed)
+                && self.is_device(top.dev, &found)
         })
     }
 

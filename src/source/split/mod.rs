@@ -172,6 +172,8 @@ struct Claims {
     databases: Vec<u32>,
     /// What was passed over and why, in words.
     warnings: Vec<String>,
+    /// Whether something outside the tree had a part in this: another program.
+    outside: bool,
 }
 
 /// One package, whatever its version.
@@ -239,7 +241,8 @@ fn split_one(
             (view.into_listing(), shares)
         }
     };
-    if let Some(memo) = memo {
+    // A program may be another one next time, or be there at all.
+    if let Some(memo) = memo.filter(|_| !shares.outside) {
         memo.keep(&shares);
     }
     if shares.all.is_empty() {
@@ -269,6 +272,7 @@ fn shares_of(
         };
         if let Some(mut claims) = kind.ownership().claims(&site)? {
             shares.warnings.append(&mut claims.warnings);
+            shares.outside |= claims.outside;
             found.push((kind, claims));
         }
     }

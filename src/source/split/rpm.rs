@@ -35,6 +35,7 @@ impl Ownership for Rpm {
             let Some(database) = database(site.view, root) else {
                 continue;
             };
+            claims.outside = true;
             let text = match query(site, database) {
                 Err(SourceError::Start { source, .. })
                     if source.kind() == std::io::ErrorKind::NotFound && !site.wanted =>

@@ -18,6 +18,9 @@ pub(super) struct Shares {
     pub all: Vec<Share>,
     /// What was passed over and why, in words.
     pub warnings: Vec<String>,
+    /// Whether something outside the tree had a part in this.
+    #[serde(skip)]
+    pub outside: bool,
 }
 
 /// What one component gets of a tree.

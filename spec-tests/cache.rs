@@ -3,9 +3,9 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use crate::kit::{Case, Tree, skipped};
+use crate::kit::{Case, Tree};
 
 /// Three directories, of which each becomes a layer of its own.
 fn tree() -> Tree {
@@ -85,36 +85,12 @@ fn nothing_changed_means_nothing_is_made() {
 
 #[test]
 fn no_source_byte_is_read_again() {
-    if Command::new("strace")
-        .arg("-V")
-        .stdout(Stdio::null())
-        .status()
-        .is_err()
-    {
-        return skipped("strace is missing");
-    }
     let (tree, cache) = (tree(), Tree::new());
     let case = build(&tree, cache.path(), "oci:out");
     case.success();
-    let plain = case.command();
-    let mut traced = Command::new("strace");
-    traced
-        .args(["-f", "-e", "trace=open,openat,openat2", "-o"])
-        .arg(cache.at("trace"));
-    traced
-        .arg(plain.get_program())
-        .args(plain.get_args())
-        .envs(plain.get_envs().filter_map(|(k, v)| Some((k, v?))));
-    traced.current_dir(plain.get_current_dir().unwrap());
-    assert!(
-        traced
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .unwrap()
-            .success()
-    );
-    let trace = fs::read_to_string(cache.at("trace")).unwrap();
+    let Some(trace) = case.traced("open,openat,openat2") else {
+        return;
+    };
     let opened = trace
         .lines()
         .filter(|line| line.contains("openat2(") && !line.contains("O_DIRECTORY"));

@@ -307,6 +307,27 @@ impl Case {
         self.run().code(0)
     }
 
+    /// Some of the system calls of a run that must succeed; `None` where that cannot be had.
+    pub fn traced(&self, calls: &str) -> Option<String> {
+        let mut asked = Command::new("strace");
+        if asked.arg("-V").stdout(Stdio::null()).status().is_err() {
+            skipped("strace is missing");
+            return None;
+        }
+        let (plain, trace) = (self.command(), self.at("trace"));
+        let mut traced = Command::new("strace");
+        traced.args(["-f", "-e", &format!("trace={calls}"), "-o"]);
+        traced
+            .arg(&trace)
+            .arg(plain.get_program())
+            .args(plain.get_args());
+        traced.envs(plain.get_envs().filter_map(|(k, v)| Some((k, v?))));
+        traced.current_dir(plain.get_current_dir().unwrap());
+        traced.stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(traced.status().unwrap().success());
+        Some(fs::read_to_string(trace).unwrap())
+    }
+
     /// Where `-o` sends images, as `verify` takes them.
     fn outputs(&self) -> impl Iterator<Item = PathBuf> {
         let after = self

@@ -4,10 +4,9 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::kit::{Case, Tree, skipped};
+use crate::kit::{Case, Tree};
 
 /// Packages of npm, and files of nobody.
 fn tree() -> Tree {
@@ -57,26 +56,6 @@ fn layers(case: &Case) -> (usize, usize) {
     (layers.len(), made.count())
 }
 
-/// Some of the system calls of a run.
-fn traced(case: &Case, calls: &str) -> Option<String> {
-    let mut asked = Command::new("strace");
-    if asked.arg("-V").stdout(Stdio::null()).status().is_err() {
-        skipped("strace is missing");
-        return None;
-    }
-    let (plain, trace) = (case.command(), case.at("trace"));
-    let mut traced = Command::new("strace");
-    traced
-        .args(["-f", "-e", &format!("trace={calls}"), "-o"])
-        .arg(&trace);
-    traced.arg(plain.get_program()).args(plain.get_args());
-    traced.envs(plain.get_envs().filter_map(|(k, v)| Some((k, v?))));
-    traced.current_dir(plain.get_current_dir().unwrap());
-    traced.stdout(Stdio::null()).stderr(Stdio::null());
-    assert!(traced.status().unwrap().success());
-    Some(fs::read_to_string(trace).unwrap())
-}
-
 #[test]
 fn packages_are_not_read_to_be_known_again() {
     let (tree, cache) = (tree(), Tree::new());
@@ -86,7 +65,7 @@ fn packages_are_not_read_to_be_known_again() {
     assert_eq!(case.success().digest(), first);
     let (all, made) = layers(&case);
     assert!(all > 10 && made == 0, "{made} of {all} layers were made");
-    let Some(trace) = traced(&case, "openat2,llistxattr,lgetxattr,readlinkat") else {
+    let Some(trace) = case.traced("openat2,llistxattr,lgetxattr,readlinkat") else {
         return;
     };
     // A directory that is only held can be neither listed nor read.

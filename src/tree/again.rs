@@ -17,6 +17,7 @@ use super::node::{Dir, Node, Tag};
 use super::part::{Flavour, Part};
 use super::record::{self, Recorded};
 use super::root::retry;
+use super::scan::changed;
 use super::walk::{Walk, Walked, lock, walk, walk_stale};
 
 /// Lists a part with what is remembered of it, and remembers it.
@@ -273,13 +274,6 @@ fn is_as_found(node: &Node, found: &Statx, part: &Part) -> bool {
         && (node.uid, node.gid) == (found.stx_uid, found.stx_gid)
         && node.linked == linked
         && (node.tag != Tag::File || node.data == found.stx_size)
-}
-
-/// Last change of anything about an entry, in nanoseconds since the epoch.
-pub(super) fn changed(found: &Statx) -> i64 {
-    let nanos = i64::from(found.stx_ctime.tv_nsec);
-    let secs = found.stx_ctime.tv_sec.saturating_mul(1_000_000_000);
-    secs.saturating_add(nanos)
 }
 
 // The type of this field differs from one architecture to the next.

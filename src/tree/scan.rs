@@ -9,7 +9,6 @@ use std::sync::Mutex;
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, readlinkat, statx};
 use rustix::io::Errno;
 
-use super::again::changed;
 use super::node::{Dir, Node, Span, Tag};
 use super::part::Flavour;
 use super::root::retry;
@@ -256,6 +255,13 @@ impl<'w> Scanner<'w> {
 
 fn device(stat: &Statx) -> u64 {
     u64::from(stat.stx_rdev_major) << 32 | u64::from(stat.stx_rdev_minor)
+}
+
+/// Last change of anything about an entry, in nanoseconds since the epoch.
+pub(super) fn changed(found: &Statx) -> i64 {
+    let nanos = i64::from(found.stx_ctime.tv_nsec);
+    let secs = found.stx_ctime.tv_sec.saturating_mul(1_000_000_000);
+    secs.saturating_add(nanos)
 }
 
 /// A fault of one entry whose path is not known yet.

@@ -14,11 +14,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use rustix::fs::RawDir;
 use rustix::io::Errno;
 
-use super::again::changed;
 use super::memory::Identity;
 use super::node::{Dir, Span, Tag};
 use super::part::{Flavour, Part};
-use super::scan::{Devices, Scan, Scanner};
+use super::scan::{Devices, Scan, Scanner, changed};
 use super::{Exclude, PathFault, Policy, TreeError, TreePath};
 
 /// What all directories of one walk share.

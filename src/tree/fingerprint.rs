@@ -1,6 +1,6 @@
 //! [`Fingerprint`]: the [`Identity`] of some entries of a listing.
 
-use sha2::{Digest, Sha256};
+use blake3::Hasher;
 
 use super::listing::Listing;
 use super::memory::{Identity, Settled};
@@ -11,7 +11,7 @@ use super::node::{Span, Tag};
 pub struct Fingerprint<'l> {
     listing: &'l Listing,
     settled: Settled,
-    hasher: Sha256,
+    hasher: Hasher,
     sound: bool,
     text: Vec<u8>,
 }
@@ -23,7 +23,7 @@ impl<'l> Fingerprint<'l> {
         Self {
             listing,
             settled,
-            hasher: Sha256::new(),
+            hasher: Hasher::new(),
             sound: true,
             text: Vec::new(),
         }

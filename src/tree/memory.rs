@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 
-use sha2::{Digest, Sha256};
+use blake3::Hasher;
 
 /// Where trees are remembered between runs.
 ///
@@ -73,15 +73,15 @@ impl Identity {
 
     /// Of a series of byte strings.
     pub fn of<'t>(texts: impl IntoIterator<Item = &'t [u8]>) -> Self {
-        let mut hasher = Sha256::new();
+        let mut hasher = Hasher::new();
         for text in texts {
-            hasher.update((text.len() as u64).to_le_bytes());
+            hasher.update(&(text.len() as u64).to_le_bytes());
             hasher.update(text);
         }
         Self::finish(hasher)
     }
 
-    pub(super) fn finish(hasher: Sha256) -> Self {
+    pub(super) fn finish(hasher: Hasher) -> Self {
         Self(hasher.finalize().into())
     }
 }

@@ -9,7 +9,7 @@ mod read;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use sha2::{Digest, Sha256};
+use blake3::Hasher;
 
 use super::memory::{Identity, Settled};
 use super::node::{Dir, Node, Span, Tag};
@@ -40,7 +40,7 @@ pub(super) fn write(
 ) -> io::Result<Identity> {
     let mut pen = Pen {
         out,
-        hasher: Sha256::new(),
+        hasher: Hasher::new(),
     };
     let ranks = Ranks::of(walked);
     pen.put(MAGIC)?;
@@ -63,7 +63,7 @@ pub(super) fn write(
     let identity = Identity::finish(pen.hasher.clone());
     pen.put(&settled.nanos().to_le_bytes())?;
     let sum = pen.hasher.finalize();
-    pen.out.write_all(&sum)?;
+    pen.out.write_all(sum.as_bytes())?;
     Ok(identity)
 }
 
@@ -122,7 +122,7 @@ impl Numbers {
 
 struct Pen<'o> {
     out: &'o mut dyn Write,
-    hasher: Sha256,
+    hasher: Hasher,
 }
 
 impl Pen<'_> {

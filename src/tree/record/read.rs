@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use sha2::{Digest, Sha256};
+use blake3::Hasher;
 
 use super::{MAGIC, NODE, Recorded};
 use crate::tree::memory::{Identity, Settled};
@@ -21,7 +21,7 @@ pub(in crate::tree) fn read(
 ) -> Option<Recorded> {
     let mut eye = Eye {
         input,
-        hasher: Sha256::new(),
+        hasher: Hasher::new(),
         chunk: Vec::new(),
     };
     let mut magic = [0; MAGIC.len()];
@@ -43,7 +43,7 @@ pub(in crate::tree) fn read(
     let identity = Identity::finish(eye.hasher.clone());
     let settled = Settled::from_nanos(i64::from_le_bytes(eye.array()?));
     let sum = eye.hasher.clone().finalize();
-    if eye.array::<32>()? != *sum || !hangs_together(&dirs, loose) {
+    if eye.array()? != *sum.as_bytes() || !hangs_together(&dirs, loose) {
         return None;
     }
     Some(Recorded {
@@ -76,7 +76,7 @@ fn hangs_together(dirs: &[Dir], loose: u32) -> bool {
 
 struct Eye<'i> {
     input: &'i mut dyn Read,
-    hasher: Sha256,
+    hasher: Hasher,
     chunk: Vec<u8>,
 }
 

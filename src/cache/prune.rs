@@ -44,21 +44,21 @@ impl Cache {
     /// # Errors
     /// [`CacheError::Io`] if it cannot be read.
     pub fn usage(&self) -> Result<Usage, CacheError> {
-        let shelf = Shelf {
+        let shelf = self.shelf();
+        Ok(Usage {
+            layers: shelf.layers()?.len(),
+            blobs: shelf.blob_files()?.len(),
+            trees: shelf.trees()?.len(),
+            bytes: shelf.bytes()?,
+        })
+    }
+
+    fn shelf(&self) -> Shelf<'_> {
+        Shelf {
             layout: &self.layout,
             records: &self.records,
             trees: &self.trees,
-        };
-        let (records, blobs) = (shelf.layers()?, shelf.blob_files()?);
-        let trees = shelf.trees()?;
-        let bytes = blobs.iter().map(|(_, size)| size);
-        let bytes = bytes.chain(trees.iter().map(|tree| &tree.size)).sum();
-        Ok(Usage {
-            layers: records.len(),
-            blobs: blobs.len(),
-            trees: trees.len(),
-            bytes,
-        })
+        }
     }
 
     /// Prunes if there is more than `limit` and nobody else uses the cache.
@@ -66,7 +66,7 @@ impl Cache {
     /// # Errors
     /// As [`prune`](Self::prune).
     pub fn tidy(&mut self, limit: u64) -> Result<Pruned, CacheError> {
-        if self.usage()?.bytes <= limit {
+        if self.shelf().bytes()? <= limit {
             return Ok(Pruned::default());
         }
         self.prune_within(Duration::ZERO, limit)
@@ -136,6 +136,13 @@ impl Shelf<'_> {
             }
         }
         Ok(pruned)
+    }
+
+    /// Of all blobs and findings; no record is read, because every build asks.
+    fn bytes(&self) -> Result<u64, CacheError> {
+        let blobs = self.blob_files()?.into_iter().map(|(_, size)| size);
+        let trees = self.trees()?.into_iter().map(|tree| tree.size);
+        Ok(blobs.chain(trees).sum())
     }
 
     /// Nobody else is here, so what is half written was left by processes that have died.

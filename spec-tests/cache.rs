@@ -29,18 +29,8 @@ fn build(tree: &Tree, cache: &Path, out: &str) -> Case {
         .args(["a", "b", "c"].map(mount))
 }
 
-/// Which layers came from the cache.
-fn cached(case: &Case) -> Vec<bool> {
-    let facts = fs::read(case.at("facts.json")).unwrap();
-    let facts: serde_json::Value = serde_json::from_slice(&facts).unwrap();
-    let layers = facts["layers"].as_array().unwrap().iter();
-    layers
-        .map(|layer| layer["cached"].as_bool().unwrap())
-        .collect()
-}
-
 fn known(case: &Case) -> usize {
-    cached(case).into_iter().filter(|known| *known).count()
+    case.cached().into_iter().filter(|known| *known).count()
 }
 
 /// Every file below a directory.
@@ -66,12 +56,12 @@ fn nothing_changed_means_nothing_is_made() {
     let (tree, cache) = (tree(), Tree::new());
     let case = build(&tree, cache.path(), "oci:out");
     let first = case.success().digest();
-    assert_eq!(cached(&case), [false; 3]);
+    assert_eq!(case.cached(), [false; 3]);
     assert_eq!(case.success().digest(), first);
-    assert_eq!(cached(&case), [true; 3]);
+    assert_eq!(case.cached(), [true; 3]);
     fs::remove_dir_all(case.at("out")).unwrap();
     assert_eq!(case.success().digest(), first, "with the output gone");
-    assert_eq!(cached(&case), [true; 3]);
+    assert_eq!(case.cached(), [true; 3]);
     let without = build(&tree, cache.path(), "oci:other");
     assert_eq!(
         without

@@ -307,6 +307,16 @@ impl Case {
         self.run().code(0)
     }
 
+    /// Which layers came from the cache, as `facts.json` says that `--metadata-file` named.
+    pub fn cached(&self) -> Vec<bool> {
+        let facts = fs::read(self.at("facts.json")).unwrap();
+        let facts: serde_json::Value = serde_json::from_slice(&facts).unwrap();
+        let layers = facts["layers"].as_array().unwrap().iter();
+        layers
+            .map(|layer| layer["cached"].as_bool().unwrap())
+            .collect()
+    }
+
     /// Some of the system calls of a run that must succeed; `None` where that cannot be had.
     pub fn traced(&self, calls: &str) -> Option<String> {
         let mut asked = Command::new("strace");

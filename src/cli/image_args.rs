@@ -331,7 +331,8 @@ pub struct ImageArgs {
 
     /// Where finished layers are kept for later builds [default: the user's cache directory]
     ///
-    /// $XDG_CACHE_HOME/plywood, or ~/.cache/plywood. A layer whose files have not changed is not made again.
+    /// $XDG_CACHE_HOME/plywood, or ~/.cache/plywood. A layer whose files have not changed is not made again; what was
+    /// found in directories is kept as well, and held against the disk.
     #[arg(
         long,
         value_name = "DIR",

@@ -97,9 +97,7 @@ pub struct Cache {
     /// Where what was found in trees is kept.
     trees: PathBuf,
     ledger: Arc<Ledger>,
-    /// When this build began, by the clock of the cache's file system, in nanoseconds
-    /// since the epoch.
-    began: i64,
+    settled: Settled,
     empty: bool,
 }
 
@@ -123,13 +121,15 @@ impl Cache {
             .map_err(|e| CacheError::io("make the directory", &records, e))?;
         let fail = |e| CacheError::io("list", &records, e);
         let empty = fs::read_dir(&records).map_err(fail)?.next().is_none();
-        let began = now(&records)?;
+        let fail = |e| CacheError::io("make a temporary file in", &records, e);
+        let settled = tempfile::tempfile_in(&records).and_then(|new| settled(&new));
+        let settled = settled.map_err(fail)?;
         Ok(Self {
             layout,
             records,
             trees: trees::home(path),
             ledger,
-            began,
+            settled,
             empty,
         })
     }
@@ -146,7 +146,7 @@ impl Cache {
 
     /// Which changes on disk were over when this build began.
     pub fn settled(&self) -> Settled {
-        Settled::of_run(self.began)
+        self.settled
     }
 
     /// Whether nothing has been kept yet.
@@ -225,15 +225,11 @@ fn refuse_newer(path: &Path) -> Result<(), CacheError> {
     }
 }
 
-/// The present moment by the clock that stamps files there.
-fn now(directory: &Path) -> Result<i64, CacheError> {
+/// Which changes on disk were over when a file was made a moment ago, by the clock that
+/// stamps files there.
+fn settled(new: &fs::File) -> io::Result<Settled> {
     use std::os::unix::fs::MetadataExt;
-    let fail = |e| CacheError::io("make a temporary file in", directory, e);
-    let metadata = tempfile::tempfile_in(directory)
-        .and_then(|file| file.metadata())
-        .map_err(fail)?;
-    Ok(metadata
-        .ctime()
-        .saturating_mul(1_000_000_000)
-        .saturating_add(metadata.ctime_nsec()))
+    let made = new.metadata()?;
+    let began = made.ctime().saturating_mul(1_000_000_000);
+    Ok(Settled::of_run(began.saturating_add(made.ctime_nsec())))
 }

@@ -2,11 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{CacheError, HALF, touch};
+use super::{CacheError, HALF, settled, touch};
 use crate::blob::folder::open_regular;
 use crate::tree::{Memory, Settled};
 
@@ -19,7 +19,7 @@ const VERSION: &str = "v1";
 /// meanwhile is in a file without a name.
 pub struct TreeMemory {
     home: PathBuf,
-    began: Settled,
+    settled: Settled,
     fresh: Mutex<Fresh>,
 }
 
@@ -41,12 +41,9 @@ impl TreeMemory {
         let file = tempfile::tempfile_in(cache)
             .or_else(|_| tempfile::tempfile_in(temporary))
             .map_err(fail)?;
-        let made = file.metadata().map_err(fail)?;
-        let began = made.ctime().saturating_mul(1_000_000_000);
-        let began = began.saturating_add(made.ctime_nsec());
         Ok(Self {
             home: home(cache),
-            began: Settled::of_run(began),
+            settled: settled(&file).map_err(fail)?,
             fresh: Mutex::new(Fresh {
                 file,
                 end: 0,
@@ -130,7 +127,7 @@ impl Memory for TreeMemory {
     }
 
     fn settled(&self) -> Settled {
-        self.began
+        self.settled
     }
 }
 

@@ -149,11 +149,6 @@ impl Part {
         self
     }
 
-    /// Whether listing it asks no disk.
-    pub fn is_seen(&self) -> bool {
-        self.seen.is_some()
-    }
-
     /// The same tree, to be looked at anew, because something about it is not as it was.
     fn unseen(mut self) -> Self {
         if let Some(paths) = self.seen.take().and_then(|seen| seen.paths()) {

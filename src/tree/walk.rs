@@ -128,10 +128,8 @@ impl State {
                 refused(Path::new(OsStr::from_bytes(scan.dir.path.as_bytes())), why)
             })?;
             let node = &scan.dir.children[child];
-            let known = before.as_ref().and_then(|before| {
-                let name = scan.dir.name(node);
-                before.directory(name, node)
-            });
+            let before = before.as_ref();
+            let known = before.and_then(|before| before.directory(scan.dir.name(node), node));
             let number = match known {
                 Some(number) => self.take_over(number, path),
                 None => self.enqueue(path),

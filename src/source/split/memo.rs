@@ -19,7 +19,6 @@ pub(super) struct Memo<'m> {
     memory: &'m dyn Memory,
     name: String,
     mounts: usize,
-    known: std::cell::Cell<bool>,
 }
 
 impl<'m> Memo<'m> {
@@ -40,7 +39,6 @@ impl<'m> Memo<'m> {
             memory: request.memory?,
             name: Identity::of(all).to_string(),
             mounts: mounts.len(),
-            known: false.into(),
         })
     }
 
@@ -58,18 +56,13 @@ impl<'m> Memo<'m> {
             let mut runs = share.picked.iter();
             share.picked.len() == self.mounts && runs.all(|runs| runs.are_below(listing.len()))
         };
-        if !shares.all.iter().all(fits) {
-            return None;
-        }
-        self.known.set(true);
-        Some(shares)
+        shares.all.iter().all(fits).then_some(shares)
     }
 
-    /// Keeps what a tree was split into, unless it was recalled.
+    /// Keeps what a tree was split into.
     pub(super) fn keep(&self, shares: &Shares) {
-        let body = match serde_json::to_vec(shares) {
-            Ok(body) if !self.known.get() => body,
-            _ => return,
+        let Ok(body) = serde_json::to_vec(shares) else {
+            return;
         };
         self.memory.keep(&self.name, &mut |out| {
             out.write_all(Identity::of([&body[..]]).as_bytes())?;

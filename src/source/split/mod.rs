@@ -238,13 +238,13 @@ fn split_one(
         None => {
             let view = View::new(listing, mounts)?;
             let shares = shares_of(path, mounts, &view, request)?;
+            // A program may be another one next time, or be there at all.
+            if let Some(memo) = memo.filter(|_| !shares.outside) {
+                memo.keep(&shares);
+            }
             (view.into_listing(), shares)
         }
     };
-    // A program may be another one next time, or be there at all.
-    if let Some(memo) = memo.filter(|_| !shares.outside) {
-        memo.keep(&shares);
-    }
     if shares.all.is_empty() {
         components.warn(shares.warnings);
         components.keep(path, mounts, listing);
